@@ -1,0 +1,42 @@
+//! The workspace's own commands: `cargo xtask --help` lists them. What a person
+//! types here is what CI runs. One file per task; this one only chooses.
+
+mod shell;
+mod tally;
+mod test;
+mod tools;
+mod wasm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The workspace's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every check and test, interop with the npm package included
+    Test(test::Options),
+    /// Build the core crate for wasm32 and check that it asks nothing of its host
+    Wasm,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Test(options) => test::run(&options),
+        Task::Wasm => wasm::run(tools::Install::WhenRoot),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

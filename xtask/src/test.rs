@@ -1,0 +1,141 @@
+//! The one test command: every check that a change has to pass, in the order
+//! in which they fail fastest. A failed step does not hide the ones after it.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::shell::{self, cargo, program, root};
+use crate::tally::Tally;
+use crate::tools::{self, Install};
+use crate::wasm;
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Leave out what is slow: documentation, wasm, licences
+    #[arg(long)]
+    quick: bool,
+}
+
+enum End {
+    Passed,
+    Skipped(String),
+}
+
+/// Runs all steps, then says what happened in each and how many tests ran.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut report = Report::default();
+    let mut tally = Tally::default();
+
+    report.step("tools", || tools::node().map(passed));
+    report.step("npm packages", || npm_packages().map(passed));
+    report.step("format", || {
+        shell::run(&mut cargo(&["fmt", "--all", "--check"])).map(passed)
+    });
+    report.step("lints", || {
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
+        shell::run(&mut cargo(&lints)).map(passed)
+    });
+    if !options.quick {
+        report.step("documentation", || {
+            let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
+            shell::run(doc.env("RUSTDOCFLAGS", "-Dwarnings")).map(passed)
+        });
+    }
+    report.step("tests", || {
+        // All of them, so that the closing count is the whole truth.
+        let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
+    });
+    report.step("interop tests", || {
+        let mut test = program("npm", &["test"]);
+        test.current_dir(root().join("interop"));
+        shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
+    });
+    if !options.quick {
+        report.step("wasm", wasm_build);
+        report.step("licences and sources", licences);
+    }
+
+    report.print();
+    println!("{tally}");
+    report.verdict()
+}
+
+/// Installs what the lock file names, unless that was done since it last changed.
+fn npm_packages() -> Result<()> {
+    let interop = root().join("interop");
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    // npm leaves this copy when it is done, so an interrupted installation is not taken for one.
+    let installed = changed(&interop.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed > changed(&interop.join("package-lock.json")) {
+        println!("up to date");
+        return Ok(());
+    }
+    shell::run(program("npm", &["ci"]).current_dir(interop))
+}
+
+fn wasm_build() -> Result<End> {
+    let install = Install::only_in_ci();
+    if install == Install::Never && !wasm::is_available() {
+        return Ok(End::Skipped(wasm::how_to_install()));
+    }
+    wasm::run(install).map(passed)
+}
+
+/// Advisories are left to a schedule: they change while the code does not.
+fn licences() -> Result<End> {
+    if tools::found("cargo-deny").is_none() {
+        let how = "`cargo install cargo-deny --locked` (takes some minutes)";
+        return Ok(End::Skipped(how.to_owned()));
+    }
+    let deny = ["deny", "check", "bans", "licenses", "sources"];
+    shell::run(&mut cargo(&deny)).map(passed)
+}
+
+fn passed((): ()) -> End {
+    End::Passed
+}
+
+/// What became of each step, and how long it took.
+#[derive(Default)]
+struct Report {
+    steps: Vec<(&'static str, Duration, Result<End>)>,
+}
+
+impl Report {
+    fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<End>) {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let end = work();
+        if let Err(error) = &end {
+            println!("FAILED: {error:#}");
+        }
+        self.steps.push((name, start.elapsed(), end));
+    }
+
+    fn print(&self) {
+        println!("\n== summary");
+        for (name, took, end) in &self.steps {
+            let end = match end {
+                Ok(End::Passed) => "ok".to_owned(),
+                Ok(End::Skipped(how)) => format!("skipped; to run it: {how}"),
+                Err(error) => format!("FAILED: {error:#}"),
+            };
+            println!("{:>7.1} s  {name}: {end}", took.as_secs_f64());
+        }
+    }
+
+    fn verdict(&self) -> Result<()> {
+        let failed = self.steps.iter().filter(|(_, _, end)| end.is_err());
+        let names: Vec<_> = failed.map(|(name, ..)| *name).collect();
+        if !names.is_empty() {
+            bail!("failed: {}", names.join(", "));
+        }
+        Ok(())
+    }
+}
