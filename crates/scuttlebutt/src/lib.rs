@@ -1,0 +1,29 @@
+#![doc = include_str!("lib.md")]
+
+pub mod json;
+pub mod model;
+
+mod clock;
+mod limits;
+mod replica;
+mod session;
+mod source;
+mod timestamp;
+mod update;
+mod version_vector;
+mod wire;
+
+pub use limits::{Bound, LimitExceeded, Limits};
+pub use model::{Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws};
+pub use replica::{
+    ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Replica, Trust, Verifier,
+};
+pub use session::{
+    CloseReason, Direction, Metadata, Mode, Refusal, Session, SessionConfig, SessionError,
+    SessionEvent,
+};
+pub use source::{InvalidSource, SourceId};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use update::{Change, InvalidUpdate, Update, UpdateError, UpdateId};
+pub use version_vector::VersionVector;
+pub use wire::{DecodeError, Excerpt, Foreign};

@@ -1,0 +1,151 @@
+//! Every bound of the system in one place (invariant I8).
+//!
+//! Nothing that a peer sends grows memory beyond these. At a bound the newcomer is refused with a
+//! named error ([`LimitExceeded`]); nothing is dropped silently and what was accepted stays.
+
+use std::fmt;
+
+/// Bounds of a replica and of each of its sessions. Plain numbers: change what you need and keep
+/// the rest.
+///
+/// ```
+/// use scuttlebutt::Limits;
+///
+/// let limits = Limits { line_bytes_max: 64 * 1024, ..Limits::default() };
+/// assert_eq!(limits.nesting_depth_max, 3_000);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Longest line a peer may send, in bytes. Default 16 MiB. Each session may hold one unfinished
+    /// line of this size. A peer that holds a longer update cannot sync with this replica at all:
+    /// its session ends with the error, again after each reconnection.
+    pub line_bytes_max: usize,
+
+    /// Deepest nesting of arrays and objects in a line, the update's own array included. Default
+    /// 3,000, the depth that a replica of the original is known to survive; it crashes at about
+    /// 5,000.
+    pub nesting_depth_max: usize,
+
+    /// Sources known to the replica, and sources named in one digest. Default 131,072. Each costs
+    /// about 300 bytes for good, since a version vector never forgets a source.
+    pub sources_max: usize,
+
+    /// Longest source id, in bytes of its JSON literal. Default 1,024.
+    pub source_bytes_max: usize,
+
+    /// Longest metadata in a digest, in bytes of JSON. Default 64 KiB.
+    pub metadata_bytes_max: usize,
+
+    /// Updates held that nothing supersedes: keys of a map, events of a log. Default 16,777,216.
+    pub updates_max: usize,
+
+    /// Bytes of the updates held, counted as their text and the id of each source once. Default
+    /// 4 GiB. The process needs roughly twice this.
+    pub held_bytes_max: usize,
+
+    /// How far ahead of the local wall clock an update may be, in milliseconds. Default 24 hours,
+    /// which forgives clocks set to the wrong time zone. What is further ahead is asked for again
+    /// once its time has come; until then it changes nothing.
+    pub clock_skew_ms_max: f64,
+
+    /// How long a session waits for its peer's digest, in milliseconds. Default 30 seconds.
+    pub digest_wait_ms_max: f64,
+
+    /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
+    /// dropped, except the one that says why the session closed; state never depends on them.
+    pub session_events_max: usize,
+
+    /// Digests of a peer that wait for an answer. Default 64. Only the last of them is answered with
+    /// a history; each of the others up to this number is owed a `"SYNC"` line.
+    pub unanswered_digests_max: u64,
+
+    /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
+    /// into the last group, which only delays them.
+    pub pending_promises_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_bytes_max: 16 << 20,
+            nesting_depth_max: 3_000,
+            sources_max: 1 << 17,
+            source_bytes_max: 1_024,
+            metadata_bytes_max: 64 << 10,
+            updates_max: 1 << 24,
+            held_bytes_max: 4 << 30,
+            clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
+            digest_wait_ms_max: 30_000.0,
+            session_events_max: 1_024,
+            unanswered_digests_max: 64,
+            pending_promises_max: 64,
+        }
+    }
+}
+
+/// Something reached its bound; the newcomer was refused and nothing else changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{bound} exceeds its limit of {limit} (Limits::{})", bound.field())]
+pub struct LimitExceeded {
+    /// Which bound.
+    pub bound: Bound,
+    /// What it stands at.
+    pub limit: u64,
+}
+
+impl LimitExceeded {
+    pub(crate) fn new(bound: Bound, limit: usize) -> Self {
+        Self {
+            bound,
+            limit: limit as u64,
+        }
+    }
+}
+
+/// What can reach a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bound {
+    /// [`Limits::line_bytes_max`].
+    LineBytes,
+    /// [`Limits::nesting_depth_max`].
+    NestingDepth,
+    /// [`Limits::sources_max`].
+    Sources,
+    /// [`Limits::source_bytes_max`].
+    SourceBytes,
+    /// [`Limits::metadata_bytes_max`].
+    MetadataBytes,
+    /// [`Limits::updates_max`].
+    Updates,
+    /// [`Limits::held_bytes_max`].
+    HeldBytes,
+}
+
+impl Bound {
+    fn field(self) -> &'static str {
+        match self {
+            Bound::LineBytes => "line_bytes_max",
+            Bound::NestingDepth => "nesting_depth_max",
+            Bound::Sources => "sources_max",
+            Bound::SourceBytes => "source_bytes_max",
+            Bound::MetadataBytes => "metadata_bytes_max",
+            Bound::Updates => "updates_max",
+            Bound::HeldBytes => "held_bytes_max",
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::LineBytes => "the length of a line in bytes",
+            Bound::NestingDepth => "the nesting depth of a value",
+            Bound::Sources => "the number of sources",
+            Bound::SourceBytes => "the length of a source id in bytes",
+            Bound::MetadataBytes => "the length of a digest's metadata in bytes",
+            Bound::Updates => "the number of updates held",
+            Bound::HeldBytes => "the size of the updates held in bytes",
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! What updates mean: the contract of a data model, and the models that come with the crate.
+//!
+//! A model is told of an update and answers what became of it. It keeps what it needs to show its
+//! state; the updates themselves, their order, their history and their delivery are the log's and
+//! the session's work. A model never sees a peer, a socket or a clock.
+
+mod event_log;
+pub mod laws;
+mod lww_map;
+mod register;
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+pub use event_log::{Event, EventLog};
+pub use lww_map::{LwwMap, MapChange, MapEntry};
+pub use register::Register;
+
+use crate::update::{Update, UpdateId};
+
+/// A data model: two methods.
+///
+/// # The laws
+/// Replicas converge if, and only if, the model keeps three laws. [`laws::check`] tests them for
+/// any model.
+///
+/// 1. **Order does not matter.** The same updates in any order, with any of them repeated, lead to
+///    equal [`view`](Model::view)s. The way there: decide between two updates that contend by
+///    comparing their [`Update::id`]s, never by which came first.
+/// 2. **What was superseded is not needed.** An update named as superseded adds nothing: a replica
+///    that never sees it but sees its superseder shows the same. Superseding is transitive.
+/// 3. **Only content decides.** Whether an update is [`Merge::invalid`] depends on its text alone,
+///    so that every replica refuses the same ones.
+pub trait Model {
+    /// Merges an update into the state and says what became of it.
+    ///
+    /// It is called once for each update that the log does not hold, local or remote, and may be
+    /// called again for one that was superseded before. It must not panic, whatever the change:
+    /// peers write it.
+    #[doc(alias = "applyUpdate")]
+    fn apply(&mut self, update: &Update) -> Merge;
+
+    /// The state as JSON text. Equal states give equal text.
+    #[doc(alias = "toJSON")]
+    fn view(&self) -> String;
+}
+
+/// What became of an update that a model was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge(pub(crate) Verdict);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept {
+        superseding: SmallVec<[UpdateId; 1]>,
+    },
+    Superseded,
+    Invalid(Cow<'static, str>),
+}
+
+impl Merge {
+    /// It is part of the state now, beside everything that was.
+    #[must_use]
+    pub fn kept() -> Self {
+        Self(Verdict::Kept {
+            superseding: SmallVec::new(),
+        })
+    }
+
+    /// It is part of the state now, in the place of these earlier updates.
+    #[must_use]
+    pub fn superseding(earlier: impl IntoIterator<Item = UpdateId>) -> Self {
+        Self(Verdict::Kept {
+            superseding: earlier.into_iter().collect(),
+        })
+    }
+
+    /// An update that is held supersedes it; the state did not change.
+    #[must_use]
+    pub fn superseded() -> Self {
+        Self(Verdict::Superseded)
+    }
+
+    /// It means nothing to this model, for the reason given; the state did not change.
+    #[must_use]
+    pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(Verdict::Invalid(reason.into()))
+    }
+}

@@ -1,0 +1,184 @@
+//! The updates held, in the order in which they were accepted.
+//!
+//! Positions ascend for ever and are never used again, so a reader is one number, however far it
+//! lags (invariant I6). Removing an update frees its text at once; its slot goes when a quarter of
+//! its block is empty. This module knows nothing of sources or models.
+
+use std::collections::BTreeMap;
+
+use super::{Link, SourceIndex};
+use crate::update::Update;
+
+/// An update in the log.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) update: Update,
+    pub(crate) source: SourceIndex,
+    /// The session that brought it, so that it is not sent back there.
+    pub(crate) via: Link,
+    /// Superseded, and kept only because it is the newest of its source: the evidence for that
+    /// source's entry in the version vector (invariant I1).
+    pub(crate) evidence: bool,
+}
+
+/// A block spans this many positions.
+const BLOCK: u64 = 256;
+
+#[derive(Debug, Default)]
+struct Block {
+    /// Ascending by offset; `None` where an update was removed since the last compaction.
+    slots: Vec<(u8, Option<Entry>)>,
+    held: usize,
+}
+
+impl Block {
+    fn find(&self, offset: u8) -> Option<usize> {
+        match self.slots.get(usize::from(offset)) {
+            // Nothing was compacted before it.
+            Some((at, _)) if *at == offset => Some(usize::from(offset)),
+            _ => self.slots.binary_search_by_key(&offset, |(at, _)| *at).ok(),
+        }
+    }
+}
+
+/// All updates held, by arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    blocks: BTreeMap<u64, Block>,
+    head: u64,
+    held: usize,
+    bytes: usize,
+    #[cfg(test)]
+    pub(crate) touched: std::sync::atomic::AtomicUsize,
+}
+
+impl Arrival {
+    /// The position that the next update will get.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Number of updates held.
+    pub(crate) fn len(&self) -> usize {
+        self.held
+    }
+
+    /// Bytes of text held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry) -> u64 {
+        let position = self.head;
+        self.head += 1;
+        self.held += 1;
+        self.bytes += entry.update.heap_bytes();
+        let block = self.blocks.entry(position / BLOCK).or_default();
+        block.slots.push(((position % BLOCK) as u8, Some(entry)));
+        block.held += 1;
+        position
+    }
+
+    pub(crate) fn get(&self, position: u64) -> Option<&Entry> {
+        self.touch();
+        let block = self.blocks.get(&(position / BLOCK))?;
+        block.slots[block.find((position % BLOCK) as u8)?]
+            .1
+            .as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, position: u64) -> Option<&mut Entry> {
+        let block = self.blocks.get_mut(&(position / BLOCK))?;
+        let slot = block.find((position % BLOCK) as u8)?;
+        block.slots[slot].1.as_mut()
+    }
+
+    pub(crate) fn remove(&mut self, position: u64) -> Option<Entry> {
+        let number = position / BLOCK;
+        let block = self.blocks.get_mut(&number)?;
+        let slot = block.find((position % BLOCK) as u8)?;
+        let entry = block.slots[slot].1.take()?;
+        block.held -= 1;
+        self.held -= 1;
+        self.bytes -= entry.update.heap_bytes();
+        if block.held == 0 && number != self.head / BLOCK {
+            self.blocks.remove(&number);
+        } else if block.slots.len() - block.held > block.slots.len() / 4 + 8 {
+            // At least a quarter of the slots go, each of which was filled once: O(1) amortised.
+            block.slots.retain(|(_, entry)| entry.is_some());
+            block.slots.shrink_to_fit();
+        }
+        Some(entry)
+    }
+
+    /// The updates held from `position` on, with their positions.
+    pub(crate) fn from(&self, position: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let number = position / BLOCK;
+        self.blocks.range(number..).flat_map(move |(&at, block)| {
+            let first = if at == number {
+                block
+                    .slots
+                    .partition_point(|(offset, _)| u64::from(*offset) < position % BLOCK)
+            } else {
+                0
+            };
+            block.slots[first..]
+                .iter()
+                .filter_map(move |(offset, entry)| {
+                    self.touch();
+                    Some((at * BLOCK + u64::from(*offset), entry.as_ref()?))
+                })
+        })
+    }
+
+    fn touch(&self) {
+        #[cfg(test)]
+        self.touched
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry(number: u64) -> Entry {
+        let line = format!("[{number},{},\"A\"]", number + 1);
+        Entry {
+            update: Update::from_json(&line).expect("an update"),
+            source: SourceIndex(0),
+            via: Link::LOCAL,
+            evidence: false,
+        }
+    }
+
+    proptest! {
+        /// Against a naive twin: a map from positions to texts.
+        #[test]
+        fn holds_what_a_plain_map_holds(steps in prop::collection::vec((0..4u8, any::<u64>()), 0..2_000)) {
+            let mut log = Arrival::default();
+            let mut twin = BTreeMap::new();
+            for (step, draw) in steps {
+                if step < 2 || log.head() == 0 {
+                    let position = log.push(entry(draw >> 12));
+                    twin.insert(position, format!("{}", draw >> 12));
+                } else if step == 2 {
+                    let position = draw % log.head();
+                    let removed = log.remove(position).map(|entry| entry.update.change().to_owned());
+                    prop_assert_eq!(removed, twin.remove(&position));
+                } else {
+                    let position = draw % log.head();
+                    let text = log.get(position).map(|entry| entry.update.change().to_owned());
+                    prop_assert_eq!(text.as_ref(), twin.get(&position));
+                    let next = log.from(position).next().map(|(at, _)| at);
+                    prop_assert_eq!(next, twin.range(position..).next().map(|(at, _)| *at));
+                }
+            }
+            prop_assert_eq!(log.len(), twin.len());
+            let all: Vec<_> = log.from(0).map(|(at, entry)| (at, entry.update.change().to_owned())).collect();
+            prop_assert_eq!(all, twin.into_iter().collect::<Vec<_>>());
+            prop_assert!(log.blocks.values().rev().skip(1).all(|block| block.held > 0));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Changes of state as values: what subscribers read.
+//!
+//! A reader is a position in the order of arrival. It costs one number, however far it lags; what
+//! was superseded before it was read is counted, not queued.
+
+use super::Link;
+use super::arrival::Arrival;
+use crate::update::Update;
+
+/// Where a reader of [`Replica::changes`](crate::Replica::changes) stands.
+///
+/// ```
+/// use scuttlebutt::{ChangeCursor, LwwMap, Replica, SourceId};
+///
+/// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+/// let mut cursor = ChangeCursor::default();
+/// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+/// replica.local_update(200.0, LwwMap::set("j", &1)?)?;
+/// replica.local_update(300.0, LwwMap::set("k", &2)?)?;
+///
+/// let seen: Vec<_> = replica.changes(&mut cursor).map(|c| c.update.change().to_owned()).collect();
+/// assert_eq!(seen, [r#"["j",1]"#, r#"["k",2]"#]);
+/// assert_eq!(cursor.take_missed(), 1, "the first write of k was superseded before it was read");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCursor {
+    position: u64,
+    missed: u64,
+}
+
+impl ChangeCursor {
+    pub(crate) fn at(position: u64) -> Self {
+        Self {
+            position,
+            missed: 0,
+        }
+    }
+
+    /// The position in the order of arrival that is read next.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many updates were superseded before this reader came to them, since it was last asked.
+    pub fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+}
+
+/// An update that changed the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed<'r> {
+    /// The update.
+    pub update: &'r Update,
+    /// Whether it was written by this replica.
+    pub is_local: bool,
+}
+
+/// Iterator over changes; see [`Replica::changes`](crate::Replica::changes).
+pub struct Changes<'r> {
+    log: &'r Arrival,
+    cursor: &'r mut ChangeCursor,
+}
+
+impl<'r> Changes<'r> {
+    pub(crate) fn new(log: &'r Arrival, cursor: &'r mut ChangeCursor) -> Self {
+        Self { log, cursor }
+    }
+}
+
+impl<'r> Iterator for Changes<'r> {
+    type Item = Changed<'r>;
+
+    fn next(&mut self) -> Option<Changed<'r>> {
+        let next = self
+            .log
+            .from(self.cursor.position)
+            .find(|(_, entry)| !entry.evidence);
+        let end = next.map_or(self.log.head(), |(position, _)| position);
+        self.cursor.missed += end.saturating_sub(self.cursor.position);
+        self.cursor.position = end.max(self.cursor.position);
+        let (_, entry) = next?;
+        self.cursor.position += 1;
+        Some(Changed {
+            update: &entry.update,
+            is_local: entry.via == Link::LOCAL,
+        })
+    }
+}

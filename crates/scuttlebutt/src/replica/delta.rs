@@ -1,0 +1,89 @@
+//! The updates that someone lacks, in the order of (timestamp, source).
+//!
+//! It walks, for each source, what lies after a version vector. It holds one timestamp for each
+//! source that still has something, never an update, so it may be kept for as long as a slow peer
+//! needs while the log changes underneath (invariants I6 and I7).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::arrival::{Arrival, Entry};
+use super::sources::{SourceIndex, Sources};
+use crate::timestamp::Timestamp;
+use crate::update::UpdateId;
+use crate::version_vector::VersionVector;
+
+/// A walk over what a version vector does not cover.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    /// The next timestamp of each source, and whether something was passed over before it.
+    next: BinaryHeap<Reverse<(UpdateId, SourceIndex, bool)>>,
+    bound: u64,
+}
+
+/// One step of the walk.
+pub(crate) struct Step<'r> {
+    pub(crate) entry: &'r Entry,
+    /// An update of this source between the previous step and this one was passed over.
+    pub(crate) passed_over: bool,
+}
+
+impl Delta {
+    /// The walk over what is held below position `bound` and not covered by `vector`.
+    pub(crate) fn since(sources: &Sources, vector: &VersionVector, bound: u64) -> Self {
+        let mut delta = Self {
+            next: BinaryHeap::new(),
+            bound,
+        };
+        for (index, source) in sources.iter() {
+            let covered = vector.timestamp(&source.id);
+            if source
+                .newest()
+                .is_some_and(|(newest, _)| Some(newest) > covered)
+                && let Some((timestamp, _)) = source.after(covered).next()
+            {
+                delta.push(sources, index, timestamp, false);
+            }
+        }
+        delta
+    }
+
+    fn push(
+        &mut self,
+        sources: &Sources,
+        index: SourceIndex,
+        timestamp: Timestamp,
+        passed_over: bool,
+    ) {
+        let source = sources.get(index).id.clone();
+        self.next.push(Reverse((
+            UpdateId { timestamp, source },
+            index,
+            passed_over,
+        )));
+    }
+
+    /// The next update, or `None` at the end.
+    pub(crate) fn next<'r>(&mut self, sources: &Sources, log: &'r Arrival) -> Option<Step<'r>> {
+        loop {
+            let Reverse((due, index, passed_over)) = self.next.pop()?;
+            let source = sources.get(index);
+            // Gone since it was looked up, or accepted since the walk began and left to whoever sends
+            // what arrives: either way the walk passes over it.
+            let step = source.slot(due.timestamp).and_then(|slot| {
+                Some(Step {
+                    entry: log
+                        .get(slot.position)
+                        .filter(|_| slot.position < self.bound)?,
+                    passed_over: passed_over || slot.gap_before,
+                })
+            });
+            if let Some((timestamp, _)) = source.after(Some(due.timestamp)).next() {
+                self.push(sources, index, timestamp, passed_over || step.is_none());
+            }
+            if step.is_some() {
+                return step;
+            }
+        }
+    }
+}

@@ -1,0 +1,639 @@
+//! One copy of the data: order, the log, the version vector, and what may move them.
+//!
+//! A [`Replica`] decides what becomes of each update and is the only one that does. It never sees
+//! bytes, peers or the time: updates come in as values with the wall clock's reading beside them,
+//! and changes go out as values.
+
+mod arrival;
+mod changes;
+pub(crate) mod delta;
+mod sources;
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use crate::clock::Clock;
+use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::model::{Model, Verdict};
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::update::{Change, Update, UpdateId};
+use crate::version_vector::VersionVector;
+
+use arrival::Arrival;
+pub(crate) use arrival::Entry;
+pub use changes::{ChangeCursor, Changed, Changes};
+use delta::Delta;
+use sources::Sources;
+pub(crate) use sources::{Source, SourceIndex};
+
+/// One copy of a data model `M`, which accepts writes of its own and those of others.
+///
+/// Its methods fall into families:
+///
+/// - *updates in:* [`local_update`](Self::local_update), [`remote_update`](Self::remote_update),
+///   [`promise`](Self::promise);
+/// - *state out:* [`model`](Self::model), [`changes`](Self::changes),
+///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
+/// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
+///   [`unstored`](Self::unstored), [`stored`](Self::stored).
+///
+/// Conversations with peers are [`Session`](crate::Session)s, which borrow the replica when bytes
+/// arrive or are wanted. A replica does not know how many there are.
+///
+/// ```
+/// use scuttlebutt::{LwwMap, Outcome, Replica, SourceId, Update};
+///
+/// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+/// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+/// let later = Update::from_json(r#"[["k",2],200,"B"]"#)?;
+/// assert_eq!(replica.remote_update(150.0, later.clone()), Outcome::Applied);
+/// assert_eq!(replica.remote_update(150.0, later), Outcome::Stale);
+/// assert_eq!(replica.model().to_json(), r#"{"k":2}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Identity
+/// The id must be new, or belong to a replica whose every update this one gets back from its store
+/// before it writes. Writing again under an id after forgetting some of its updates makes others'
+/// copies of the forgotten ones unreachable: nobody is asked for what is believed to be held.
+#[doc(alias = "Scuttlebutt")]
+pub struct Replica<M> {
+    id: SourceId,
+    model: M,
+    limits: Limits,
+    clock: Clock,
+    verifier: Option<Box<dyn Verifier>>,
+    log: Arrival,
+    sources: Sources,
+    /// Below this position everything is as durable as the store promises.
+    durable: u64,
+    has_store: bool,
+    /// Advances of the version vector that wait until everything below a position is durable.
+    promised: VecDeque<Promised>,
+    /// The newest update under our own id that came from outside and that no promise covers yet.
+    returned: Option<Timestamp>,
+    links: u32,
+}
+
+struct Promised {
+    below: u64,
+    advances: Vec<(SourceIndex, Timestamp)>,
+}
+
+impl<M: Model> Replica<M> {
+    /// A replica that writes as `id` and starts from `model`, with the default [`Limits`].
+    pub fn new(id: SourceId, model: M) -> Self {
+        Self::with_limits(id, model, Limits::default())
+    }
+
+    /// A replica with bounds of its own.
+    pub fn with_limits(id: SourceId, model: M, limits: Limits) -> Self {
+        Self {
+            id,
+            model,
+            limits,
+            clock: Clock::default(),
+            verifier: None,
+            log: Arrival::default(),
+            sources: Sources::default(),
+            durable: 0,
+            has_store: false,
+            promised: VecDeque::new(),
+            returned: None,
+            links: 0,
+        }
+    }
+
+    /// Asks `verifier` about every update from outside before it has any effect (invariant I5).
+    #[must_use]
+    #[doc(alias = "verify")]
+    pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
+        self.verifier = Some(Box::new(verifier));
+        self
+    }
+
+    /// The source id under which this replica writes.
+    pub fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    /// The bounds it keeps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The data.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// Number of updates held: those that nothing supersedes, and the newest of each source.
+    pub fn updates_held(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Number of sources that ever wrote.
+    pub fn sources_known(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Writes `change` as this replica's own update and applies it. `now_ms` is the wall clock, in
+    /// milliseconds since the epoch; the update's timestamp is later if that is what it takes to be
+    /// later than everything accepted before (invariant I4), so the write always takes effect here.
+    ///
+    /// # Errors
+    /// [`LocalUpdateError`]; nothing has changed then.
+    #[doc(alias = "localUpdate")]
+    pub fn local_update(
+        &mut self,
+        now_ms: f64,
+        change: Change,
+    ) -> Result<Update, LocalUpdateError> {
+        self.check_room(&self.id, change.as_json().len())?;
+        let mut clock = self.clock.clone();
+        let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
+        let update = Update::new(&change, timestamp, self.id.clone());
+        match self.merge(&update, Link::LOCAL) {
+            Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
+            Merged::Kept | Merged::Superseded => self.clock = clock,
+        }
+        if self.returned.is_none() {
+            // Nobody else writes under this id, so what we hold of it is all there is.
+            self.credit(
+                [(self.id.clone(), timestamp)]
+                    .iter()
+                    .map(|(id, at)| (id, *at)),
+            );
+        }
+        self.follow_head();
+        Ok(update)
+    }
+
+    /// Merges an update that was written elsewhere. `now_ms` is the wall clock.
+    ///
+    /// It never errs: whatever the update, the [`Outcome`] says what became of it. The version
+    /// vector does not move; see [`promise`](Self::promise).
+    #[doc(alias = "_update")]
+    pub fn remote_update(&mut self, now_ms: f64, update: Update) -> Outcome {
+        self.receive_update(now_ms, update, Link::LOCAL.elsewhere())
+    }
+
+    /// [`remote_update`](Self::remote_update), remembering which session brought it.
+    pub(crate) fn receive_update(&mut self, now_ms: f64, update: Update, via: Link) -> Outcome {
+        let known = self.sources.find(update.source());
+        if known.is_some_and(|index| self.sources.get(index).slot(update.timestamp()).is_some()) {
+            return Outcome::Stale;
+        }
+        let accept_at_ms = update.timestamp().as_millis() - self.limits.clock_skew_ms_max;
+        if accept_at_ms > now_ms {
+            return Outcome::ClockSkew { accept_at_ms };
+        }
+        if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
+            return Outcome::Full(exceeded);
+        }
+        if let Some(verifier) = &self.verifier
+            && verifier.verify(&update) == Trust::Untrusted
+        {
+            return Outcome::Unverified;
+        }
+        let update = match known {
+            Some(index) => {
+                let source = self.sources.get(index).id.clone();
+                update.with_source(source)
+            }
+            None => update,
+        };
+        let outcome = match self.merge(&update, via) {
+            Merged::Invalid(reason) => return Outcome::Invalid(reason),
+            Merged::Kept => Outcome::Applied,
+            Merged::Superseded => Outcome::Superseded,
+        };
+        self.clock.observe(update.timestamp());
+        if *update.source() == self.id {
+            self.returned = self.returned.max(Some(update.timestamp()));
+        }
+        self.follow_head();
+        outcome
+    }
+
+    /// Accepts the word of someone who sent updates: of everything up to `vector` that this replica
+    /// did not announce, they have passed on each update, or one that supersedes it.
+    ///
+    /// The version vector moves only as far as there is evidence: for each source to the newest
+    /// update held, and as durable as the store promises, that is not above `vector` (invariant I2).
+    /// [`Session`](crate::Session)s do this by themselves; call it after loading updates from
+    /// elsewhere.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId, Timestamp, Update, VersionVector};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// let b = SourceId::new("B")?;
+    /// replica.remote_update(100.0, Update::from_json(r#"[["k",2],50,"B"]"#)?);
+    /// assert_eq!(replica.version_vector().timestamp(&b), None);
+    ///
+    /// replica.promise(&VersionVector::from_iter([(b.clone(), Timestamp::new(70.0)?)]));
+    /// assert_eq!(replica.version_vector().timestamp(&b), Some(Timestamp::new(50.0)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promise(&mut self, vector: &VersionVector) {
+        self.credit(vector.iter());
+    }
+
+    /// The announced version vector: see [`VersionVector`] for what it promises.
+    #[doc(alias = "sources")]
+    pub fn version_vector(&self) -> VersionVector {
+        self.sources
+            .iter()
+            .filter_map(|(_, source)| Some((source.id.clone(), source.announced()?)))
+            .collect()
+    }
+
+    /// The updates held that `vector` does not cover and nothing supersedes, in the order of
+    /// (timestamp, source). Costs O(sources + updates that come out), however much is held.
+    #[doc(alias = "history")]
+    pub fn updates_since(&self, vector: &VersionVector) -> impl Iterator<Item = &Update> {
+        let mut delta = Delta::since(&self.sources, vector, self.log.head());
+        std::iter::from_fn(move || delta.next(&self.sources, &self.log))
+            .filter(|step| !step.entry.evidence)
+            .map(|step| &step.entry.update)
+    }
+
+    /// Whether the update named is held and not superseded.
+    pub fn is_live(&self, id: &UpdateId) -> bool {
+        self.sources
+            .find(&id.source)
+            .and_then(|index| self.sources.get(index).slot(id.timestamp))
+            .and_then(|slot| self.log.get(slot.position))
+            .is_some_and(|entry| !entry.evidence)
+    }
+
+    /// Whether updates under this replica's own id came in from outside that it did not hold: it
+    /// lost some of its writes, or another replica uses the same id. They were accepted; until a
+    /// peer promises them complete, writes of this replica spread but are not announced.
+    pub fn is_identity_contested(&self) -> bool {
+        self.returned.is_some()
+    }
+
+    /// The position that the next update will get in the order of arrival.
+    pub fn head(&self) -> u64 {
+        self.log.head()
+    }
+
+    /// The position below which everything is as durable as the store promises; without a store,
+    /// the [`head`](Self::head). Sessions send nothing beyond it (invariant I3).
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// From now on sends and announces only what [`stored`](Self::stored) confirms.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.wait_for_store();
+    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// assert!(replica.version_vector().is_empty(), "a crash could still forget it");
+    ///
+    /// let lines: Vec<String> = replica.unstored().map(|update| update.to_json()).collect();
+    /// // … write the lines, sync the file …
+    /// replica.stored(replica.head());
+    /// assert_eq!(lines, [r#"[["k",1],100,"A"]"#]);
+    /// assert_eq!(replica.version_vector().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_store(&mut self) {
+        self.has_store = true;
+    }
+
+    /// What a store has yet to write, in the order of arrival: the updates from
+    /// [`durable`](Self::durable) on that nothing has superseded since.
+    pub fn unstored(&self) -> impl Iterator<Item = &Update> {
+        self.log.from(self.durable).map(|(_, entry)| &entry.update)
+    }
+
+    /// Tells that everything accepted below `position` is durable now.
+    pub fn stored(&mut self, position: u64) {
+        self.durable = self.durable.max(position.min(self.log.head()));
+        while self
+            .promised
+            .front()
+            .is_some_and(|promised| promised.below <= self.durable)
+        {
+            for (index, timestamp) in self
+                .promised
+                .pop_front()
+                .into_iter()
+                .flat_map(|p| p.advances)
+            {
+                self.announce(index, timestamp);
+            }
+        }
+    }
+
+    /// Reads the changes of state since the cursor's position, in the order in which they happened,
+    /// and moves the cursor. See [`ChangeCursor`].
+    pub fn changes<'r>(&'r self, cursor: &'r mut ChangeCursor) -> Changes<'r> {
+        Changes::new(&self.log, cursor)
+    }
+
+    /// A cursor that reads only what changes from now on.
+    pub fn change_cursor(&self) -> ChangeCursor {
+        ChangeCursor::at(self.log.head())
+    }
+
+    pub(crate) fn new_link(&mut self) -> Link {
+        // After 2^32 - 2 sessions numbers repeat: an update could then not be sent back to a session
+        // that never had it, if that update was the only one since; so skip none but the reserved.
+        self.links = self.links.wrapping_add(1).max(Link::FIRST);
+        Link(self.links)
+    }
+
+    pub(crate) fn delta(&self, vector: &VersionVector) -> Delta {
+        Delta::since(&self.sources, vector, self.durable)
+    }
+
+    pub(crate) fn delta_next<'r>(&'r self, delta: &mut Delta) -> Option<delta::Step<'r>> {
+        delta.next(&self.sources, &self.log)
+    }
+
+    /// The first update from `position` on that may be sent, with its position.
+    pub(crate) fn next_from(&self, position: u64) -> Option<(u64, &Entry)> {
+        self.log
+            .from(position)
+            .next()
+            .filter(|(at, _)| *at < self.durable)
+    }
+
+    /// The announced vector in the order in which sources were first seen.
+    pub(crate) fn announced(&self) -> impl Iterator<Item = (&SourceId, Timestamp)> {
+        self.sources
+            .iter()
+            .filter_map(|(_, source)| Some((&source.id, source.announced()?)))
+    }
+
+    pub(crate) fn vector_changes(&self) -> u64 {
+        self.sources.changes()
+    }
+
+    pub(crate) fn announced_since(
+        &self,
+        changes: u64,
+    ) -> impl Iterator<Item = (&SourceId, Timestamp)> {
+        self.sources
+            .changed_since(changes)
+            .filter_map(|source| Some((&source.id, source.announced()?)))
+    }
+
+    pub(crate) fn source(&self, index: SourceIndex) -> &Source {
+        self.sources.get(index)
+    }
+
+    /// The newest timestamp held of a source.
+    pub(crate) fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
+        Some(self.sources.get(self.sources.find(id)?).newest()?.0)
+    }
+
+    /// Refuses what would exceed a bound.
+    fn check_room(&self, source: &SourceId, bytes: usize) -> Result<(), LimitExceeded> {
+        let limits = &self.limits;
+        let source_bytes = source.json_literal().len();
+        if source_bytes > limits.source_bytes_max {
+            return Err(LimitExceeded::new(
+                Bound::SourceBytes,
+                limits.source_bytes_max,
+            ));
+        }
+        let new_source = self.sources.find(source).is_none();
+        if new_source && self.sources.len() >= limits.sources_max {
+            return Err(LimitExceeded::new(Bound::Sources, limits.sources_max));
+        }
+        if self.log.len() >= limits.updates_max {
+            return Err(LimitExceeded::new(Bound::Updates, limits.updates_max));
+        }
+        if self.log.bytes() + self.sources.bytes() + bytes > limits.held_bytes_max {
+            return Err(LimitExceeded::new(Bound::HeldBytes, limits.held_bytes_max));
+        }
+        Ok(())
+    }
+
+    /// Asks the model and keeps the log in step with its answer.
+    fn merge(&mut self, update: &Update, via: Link) -> Merged {
+        let (superseding, evidence) = match self.model.apply(update).0 {
+            Verdict::Invalid(reason) => return Merged::Invalid(reason),
+            Verdict::Kept { superseding } => (superseding, false),
+            Verdict::Superseded => (Default::default(), true),
+        };
+        let timestamp = update.timestamp();
+        let index = self.sources.find_or_add(update.source());
+        let newest = self.sources.get(index).newest();
+        if evidence && newest.is_some_and(|(newest, _)| newest > timestamp) {
+            self.sources.get_mut(index).note_gap(timestamp);
+            return Merged::Superseded;
+        }
+        let entry = Entry {
+            update: update.clone(),
+            source: index,
+            via,
+            evidence,
+        };
+        let position = self.log.push(entry);
+        self.sources.get_mut(index).insert(timestamp, position);
+        if let Some((older, slot)) = newest.filter(|(newest, _)| *newest < timestamp)
+            && self
+                .log
+                .get(slot.position)
+                .is_some_and(|entry| entry.evidence)
+        {
+            // The newcomer is the evidence now.
+            self.log.remove(slot.position);
+            self.sources.get_mut(index).remove(older);
+        }
+        for earlier in superseding
+            .iter()
+            .filter(|earlier| **earlier != update.id())
+        {
+            self.supersede(earlier);
+        }
+        if evidence {
+            Merged::Superseded
+        } else {
+            Merged::Kept
+        }
+    }
+
+    /// Lets go of an update that the model no longer needs, unless it is the newest of its source.
+    fn supersede(&mut self, id: &UpdateId) {
+        let Some(index) = self.sources.find(&id.source) else {
+            return;
+        };
+        let source = self.sources.get_mut(index);
+        let Some(slot) = source.slot(id.timestamp) else {
+            return;
+        };
+        if source
+            .newest()
+            .is_some_and(|(newest, _)| newest == id.timestamp)
+        {
+            if let Some(entry) = self.log.get_mut(slot.position) {
+                entry.evidence = true;
+            }
+        } else {
+            source.remove(id.timestamp);
+            self.log.remove(slot.position);
+        }
+    }
+
+    /// Lets the vector follow a promise as far as there is evidence, now or when it is durable.
+    pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
+        let mut advances = Vec::new();
+        for (id, limit) in promise {
+            if let Some(index) = self.sources.find(id)
+                && let source = self.sources.get(index)
+                && let Some(held) = source.newest_up_to(limit)
+                && source.announced() < Some(held)
+            {
+                advances.push((index, held));
+            }
+        }
+        if advances.is_empty() {
+            return;
+        }
+        let below = self.log.head();
+        let is_full = self.promised.len() >= self.limits.pending_promises_max;
+        match self.promised.back_mut() {
+            Some(last) if last.below == below || is_full => {
+                last.below = below;
+                last.advances.append(&mut advances);
+                last.advances.sort_unstable();
+                // Sorted, so that of several advances of one source the furthest comes last.
+                last.advances.dedup_by(|next, kept| {
+                    let is_same = next.0 == kept.0;
+                    if is_same {
+                        kept.1 = next.1;
+                    }
+                    is_same
+                });
+            }
+            _ => self.promised.push_back(Promised { below, advances }),
+        }
+        self.follow_head();
+    }
+
+    fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        self.sources.announce(index, timestamp);
+        let source = self.sources.get(index);
+        if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
+            // All that came back is complete, and what was written since is ours alone.
+            self.returned = None;
+            if let Some((newest, _)) = source.newest() {
+                let id = self.id.clone();
+                self.credit(std::iter::once((&id, newest)));
+            }
+        }
+    }
+
+    /// Without a store, what is accepted counts as durable.
+    fn follow_head(&mut self) {
+        if !self.has_store {
+            self.stored(self.log.head());
+        }
+    }
+}
+
+impl<M: std::fmt::Debug> std::fmt::Debug for Replica<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica")
+            .field("id", &self.id)
+            .field("model", &self.model)
+            .field("updates_held", &self.log.len())
+            .finish_non_exhaustive()
+    }
+}
+
+enum Merged {
+    Kept,
+    Superseded,
+    Invalid(Cow<'static, str>),
+}
+
+/// Through which session an update came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link(u32);
+
+impl Link {
+    /// Written here.
+    pub(crate) const LOCAL: Link = Link(0);
+    const FIRST: u32 = 2;
+
+    /// Written elsewhere, and not brought by any session.
+    fn elsewhere(self) -> Link {
+        Link(1)
+    }
+}
+
+/// What became of an update that was written elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It is part of the state now.
+    Applied,
+    /// An update that is held supersedes it: the state did not change.
+    #[doc(alias = "_remove")]
+    Superseded,
+    /// It is held already. Ordinary traffic: peers that both have it both offer it.
+    #[doc(alias = "old_data")]
+    Stale,
+    /// The verifier does not vouch for it; nothing has changed.
+    #[doc(alias = "unverified_data")]
+    Unverified,
+    /// It means nothing to the model, for this reason; nothing has changed. Every replica of the
+    /// model refuses it alike.
+    #[doc(alias = "invalid")]
+    Invalid(Cow<'static, str>),
+    /// It is from further in the future than [`Limits::clock_skew_ms_max`]; nothing has changed.
+    /// From `accept_at_ms` on, by the wall clock, it will be accepted.
+    ClockSkew {
+        /// Milliseconds since the epoch.
+        accept_at_ms: f64,
+    },
+    /// A bound is reached; nothing has changed.
+    Full(LimitExceeded),
+}
+
+/// A local write that was refused; nothing has changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalUpdateError {
+    /// The model refuses the change.
+    #[error("the model refuses this change: {0}")]
+    Invalid(Cow<'static, str>),
+    /// A bound is reached.
+    #[error(transparent)]
+    Full(#[from] LimitExceeded),
+    /// The largest timestamp there is has been used.
+    #[error("no timestamp is left after {}", Timestamp::MAX)]
+    TimeExhausted,
+}
+
+/// Judges updates from outside before they have any effect.
+pub trait Verifier: Send + Sync {
+    /// Whether `update` was written by the source that it names. The signature, where there is one,
+    /// is the first of [`Update::extras`].
+    fn verify(&self, update: &Update) -> Trust;
+}
+
+/// The word of a [`Verifier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// The source it names wrote it.
+    Trusted,
+    /// Nobody knows who wrote it.
+    Untrusted,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What is known of each source: where its updates are, and how far its entry in the version
+//! vector reaches.
+//!
+//! Sources are numbered once, in the order in which they were first seen; everything hot holds the
+//! number. This module never decides that an entry may move; it only moves it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+
+/// The number of a source within one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SourceIndex(pub(crate) u32);
+
+/// Where an update is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) position: u64,
+    /// Something of this source between the previous slot and this one was superseded and is gone.
+    /// Whoever walks over it has not sent everything until the superseders are sent too.
+    pub(crate) gap_before: bool,
+}
+
+/// One source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    slots: BTreeMap<Timestamp, Slot>,
+    announced: Option<Timestamp>,
+    /// When the announced entry changed, counted in changes of the whole vector.
+    changed: u64,
+}
+
+impl Source {
+    /// The timestamp up to which everything is held (invariant I2).
+    pub(crate) fn announced(&self) -> Option<Timestamp> {
+        self.announced
+    }
+
+    pub(crate) fn slot(&self, timestamp: Timestamp) -> Option<Slot> {
+        self.slots.get(&timestamp).copied()
+    }
+
+    pub(crate) fn newest(&self) -> Option<(Timestamp, Slot)> {
+        self.slots
+            .last_key_value()
+            .map(|(timestamp, slot)| (*timestamp, *slot))
+    }
+
+    /// The newest update held that is not later than `limit`.
+    pub(crate) fn newest_up_to(&self, limit: Timestamp) -> Option<Timestamp> {
+        self.slots
+            .range(..=limit)
+            .next_back()
+            .map(|(timestamp, _)| *timestamp)
+    }
+
+    /// The updates later than `after`, in order.
+    pub(crate) fn after(
+        &self,
+        after: Option<Timestamp>,
+    ) -> impl Iterator<Item = (Timestamp, Slot)> + '_ {
+        let start = after.map_or(Unbounded, Excluded);
+        self.slots
+            .range((start, Unbounded))
+            .map(|(timestamp, slot)| (*timestamp, *slot))
+    }
+
+    pub(crate) fn insert(&mut self, timestamp: Timestamp, position: u64) {
+        // What lies between the neighbours may have been on either side of the newcomer.
+        let gap_before = self
+            .after(Some(timestamp))
+            .next()
+            .is_some_and(|(_, next)| next.gap_before);
+        self.slots.insert(
+            timestamp,
+            Slot {
+                position,
+                gap_before,
+            },
+        );
+    }
+
+    pub(crate) fn remove(&mut self, timestamp: Timestamp) {
+        self.slots.remove(&timestamp);
+        self.note_gap(timestamp);
+    }
+
+    /// Remembers that an update at `timestamp` is superseded and not held.
+    pub(crate) fn note_gap(&mut self, timestamp: Timestamp) {
+        if let Some((_, next)) = self
+            .slots
+            .range_mut((Excluded(timestamp), Unbounded))
+            .next()
+        {
+            next.gap_before = true;
+        }
+    }
+}
+
+/// All sources and the version vector over them.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    list: Vec<Source>,
+    by_id: BTreeMap<SourceId, SourceIndex>,
+    /// The sources with an announced entry, by when it last changed.
+    by_change: BTreeMap<u64, SourceIndex>,
+    changes: u64,
+    bytes: usize,
+}
+
+impl Sources {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Bytes of the ids.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn find(&self, id: &SourceId) -> Option<SourceIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn find_or_add(&mut self, id: &SourceId) -> SourceIndex {
+        if let Some(index) = self.find(id) {
+            return index;
+        }
+        // `Limits::sources_max` is far below; at 2^32 sources memory has run out long before.
+        let index = SourceIndex(self.list.len() as u32);
+        self.bytes += id.heap_bytes();
+        self.list.push(Source {
+            id: id.clone(),
+            slots: BTreeMap::new(),
+            announced: None,
+            changed: 0,
+        });
+        self.by_id.insert(id.clone(), index);
+        index
+    }
+
+    pub(crate) fn get(&self, index: SourceIndex) -> &Source {
+        &self.list[index.0 as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, index: SourceIndex) -> &mut Source {
+        &mut self.list[index.0 as usize]
+    }
+
+    /// In the order in which they were first seen.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceIndex, &Source)> {
+        self.list
+            .iter()
+            .enumerate()
+            .map(|(index, source)| (SourceIndex(index as u32), source))
+    }
+
+    /// Moves the announced entry of a source up to `timestamp`; never down.
+    pub(crate) fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        let source = &mut self.list[index.0 as usize];
+        if source.announced >= Some(timestamp) {
+            return;
+        }
+        if source.announced.is_some() {
+            self.by_change.remove(&source.changed);
+        }
+        self.changes += 1;
+        source.announced = Some(timestamp);
+        source.changed = self.changes;
+        self.by_change.insert(self.changes, index);
+    }
+
+    /// How often the announced vector has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The sources whose announced entry changed after the `changes`-th change.
+    pub(crate) fn changed_since(&self, changes: u64) -> impl Iterator<Item = &Source> {
+        self.by_change
+            .range(changes + 1..)
+            .map(|(_, index)| self.get(*index))
+    }
+}

@@ -1,0 +1,164 @@
+//! What a session is asked to do: the options of the original's `createStream`, under clear names.
+
+use crate::json::{self, JsonError};
+use crate::limits::Limits;
+
+/// How one conversation goes. The default is a replica like any other: both directions, live.
+///
+/// | the original's option | here |
+/// |---|---|
+/// | `{}` | `SessionConfig::default()` |
+/// | `createReadStream()`, `{writable: false}` | `direction: SendOnly`, `await_digest: false` |
+/// | `{writable: false, clock: true}` | `direction: SendOnly` |
+/// | `createWriteStream()`, `{readable: false}` | `direction: ReceiveOnly`, `announce_digest: false` |
+/// | `{readable: false, sendClock: true}` | `direction: ReceiveOnly` |
+/// | `{tail: false}` | `mode: CatchUp` |
+/// | `{meta: …}` | `metadata` |
+/// | `{name: …}` | `name` |
+///
+/// ```
+/// use scuttlebutt::{Direction, SessionConfig};
+///
+/// let config = SessionConfig { direction: Direction::SendOnly, ..SessionConfig::default() };
+/// assert!(config.await_digest);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[doc(alias = "createStream")]
+pub struct SessionConfig {
+    /// Who may write to whom.
+    pub direction: Direction,
+
+    /// Whether to stay after catching up.
+    pub mode: Mode,
+
+    /// Whether a session that only receives announces its digest. Default true: the peer then
+    /// sends only what is missing; a replica of the original that is not told sends nothing at all
+    /// unless it only sends. A session that sends always announces.
+    #[doc(alias = "sendClock")]
+    pub announce_digest: bool,
+
+    /// Whether a session that only sends waits for the peer's digest. Default true: only what is
+    /// missing is sent. Otherwise everything is sent at once, which is right for files and for peers
+    /// that never announce.
+    pub await_digest: bool,
+
+    /// Whether the digest leaves out this replica's own source, so that the peer sends back what it
+    /// holds of it: the proof that an update was delivered to a peer that acknowledges nothing.
+    /// Default false.
+    pub ask_for_own: bool,
+
+    /// Whether to announce what goes beyond the original's protocol. Default true; the original
+    /// ignores the announcement, and nothing else changes unless the peer announces it too.
+    pub announce_extensions: bool,
+
+    /// Data of the application in the digest. Default none.
+    #[doc(alias = "meta")]
+    pub metadata: Option<Metadata>,
+
+    /// A name for logs. Default empty.
+    pub name: String,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            direction: Direction::Both,
+            mode: Mode::Live,
+            announce_digest: true,
+            await_digest: true,
+            ask_for_own: false,
+            announce_extensions: true,
+            metadata: None,
+            name: String::new(),
+        }
+    }
+}
+
+impl SessionConfig {
+    /// As the original's `createReadStream`: sends everything without being asked.
+    #[must_use]
+    #[doc(alias = "createReadStream")]
+    pub fn send_only() -> Self {
+        Self {
+            direction: Direction::SendOnly,
+            await_digest: false,
+            ..Self::default()
+        }
+    }
+
+    /// As the original's `createWriteStream`: receives and says nothing.
+    #[must_use]
+    #[doc(alias = "createWriteStream")]
+    pub fn receive_only() -> Self {
+        Self {
+            direction: Direction::ReceiveOnly,
+            announce_digest: false,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn announces(&self) -> bool {
+        self.direction.sends() || self.announce_digest
+    }
+}
+
+/// Who may write to whom in a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "readable")]
+#[doc(alias = "writable")]
+pub enum Direction {
+    /// Updates go both ways.
+    #[default]
+    Both,
+    /// This replica sends; what the peer sends is dropped.
+    SendOnly,
+    /// This replica receives; it sends no update.
+    ReceiveOnly,
+}
+
+impl Direction {
+    pub(crate) fn sends(self) -> bool {
+        self != Direction::ReceiveOnly
+    }
+
+    pub(crate) fn receives(self) -> bool {
+        self != Direction::SendOnly
+    }
+}
+
+/// Whether a session outlives its catching up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(alias = "tail")]
+pub enum Mode {
+    /// Stay, and pass on every new update.
+    #[default]
+    Live,
+    /// Leave when both sides have what the other held.
+    CatchUp,
+}
+
+/// JSON that an application puts into its digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata(Box<str>);
+
+impl Metadata {
+    /// Takes any JSON text. What JavaScript takes for false (`null`, `false`, `0`, `""`) is not sent,
+    /// as in the original.
+    ///
+    /// # Errors
+    /// [`JsonError`] when it is no JSON.
+    pub fn from_json(text: &str) -> Result<Self, JsonError> {
+        let text = json::canonicalize(text.as_bytes(), Limits::default().text())?;
+        Ok(Self(text.into_owned().into_boxed_str()))
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn sent(&self) -> Option<&str> {
+        (!matches!(&*self.0, "null" | "false" | "0" | "\"\"")).then_some(&self.0)
+    }
+}

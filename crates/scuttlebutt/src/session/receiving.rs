@@ -1,0 +1,91 @@
+//! Which of the peer's promises count: the receiving half of invariant I2.
+//!
+//! An update that was put off, because it is from the future or nobody vouches for it, may be the
+//! superseder of something that the peer therefore never sent. So from then on nothing the peer
+//! promises counts, until it has answered a fresh digest without such an update in between.
+
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::version_vector::VersionVector;
+
+/// What has been asked of the peer, what it answered, and what it promised so far.
+#[derive(Debug, Default)]
+pub(super) struct Receiving {
+    digests_sent: u64,
+    histories_received: u64,
+    /// Promises count again with this many histories received.
+    void_until: u64,
+    /// What the peer promises when its history is complete.
+    pending: VersionVector,
+    /// Whether the peer announced that it makes promises (`Some(true)`), or that it makes none
+    /// (`Some(false)`); `None` for a peer of the original's kind.
+    promises: Option<bool>,
+}
+
+impl Receiving {
+    pub(super) fn digest_sent(&mut self) {
+        self.digests_sent += 1;
+    }
+
+    /// Whether the peer owes an answer to a digest.
+    pub(super) fn is_answer_due(&self) -> bool {
+        self.histories_received < self.digests_sent
+    }
+
+    pub(super) fn has_history(&self) -> bool {
+        self.histories_received > 0
+    }
+
+    fn is_void(&self) -> bool {
+        self.histories_received < self.void_until
+    }
+
+    /// The peer announced `vector`: its promise, once its history is complete.
+    pub(super) fn digest_received(&mut self, vector: VersionVector, promises: Option<bool>) {
+        self.promises = promises;
+        if promises != Some(false) {
+            self.pending = vector;
+        }
+    }
+
+    /// An update arrived and is held, or superseded by one that is. Answers whether it is itself a
+    /// promise for its source: each live update of a peer of the original's kind is.
+    pub(super) fn update_received(&mut self, source: &SourceId, timestamp: Timestamp) -> bool {
+        if self.promises.is_some() {
+            return false;
+        }
+        if self.has_history() && !self.is_void() {
+            return true;
+        }
+        // Part of a history: its end makes it a promise.
+        self.pending.advance(source, timestamp);
+        false
+    }
+
+    /// An update was put off: what is being received is incomplete, and so is everything that was
+    /// asked for already.
+    pub(super) fn update_put_off(&mut self) {
+        self.void_until = match self.digests_sent {
+            // Who never asks cannot tell a live update from another history.
+            0 => self.histories_received + 2,
+            asked => asked.max(self.histories_received) + 1,
+        };
+        self.pending = VersionVector::new();
+    }
+
+    /// The peer's history is complete. Answers what it promises thereby.
+    pub(super) fn history_received(&mut self) -> VersionVector {
+        self.histories_received += 1;
+        let promise = std::mem::take(&mut self.pending);
+        if self.is_void() {
+            VersionVector::new()
+        } else {
+            promise
+        }
+    }
+
+    /// Whether a mark of the peer counts.
+    pub(super) fn accepts_marks(&self) -> bool {
+        self.promises == Some(true) && !self.is_void()
+    }
+}

@@ -1,0 +1,115 @@
+//! What a session has yet to send: positions in the log, never copies of updates (invariant I6).
+
+use std::collections::BTreeMap;
+
+use crate::model::Model;
+use crate::replica::delta::Delta;
+use crate::replica::{Replica, SourceIndex};
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::update::Update;
+use crate::version_vector::VersionVector;
+
+/// How far the sending side of a session has come.
+#[derive(Debug)]
+pub(super) enum Sending {
+    /// The peer has not said what it holds.
+    AwaitingDigest,
+    /// Walking what the peer lacked when it said so.
+    CatchingUp(CatchUp),
+    /// Following the order of arrival.
+    Live,
+    /// Everything was sent, and the output is to end.
+    Finished,
+}
+
+/// A walk over what the peer lacks, with marks on the way.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    delta: Delta,
+    /// How far each source was sent; kept only for peers that understand marks.
+    progress: Option<BTreeMap<SourceIndex, Progress>>,
+    bytes_since_mark: usize,
+    bytes_between_marks: usize,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Everything up to here was sent, with nothing passed over.
+    complete: Option<Timestamp>,
+    /// What the last mark said.
+    marked: Option<Timestamp>,
+    /// Something was passed over: its superseder is only known to be sent at the end.
+    has_gap: bool,
+}
+
+/// The least distance of marks within a catch-up.
+const MARK_BYTES_MIN: usize = 64 << 10;
+/// Marks within a catch-up take at most one byte in this many.
+const MARK_SHARE: usize = 20;
+
+impl CatchUp {
+    pub(super) fn new<M: Model>(
+        replica: &Replica<M>,
+        vector: &VersionVector,
+        with_marks: bool,
+    ) -> Self {
+        Self {
+            delta: replica.delta(vector),
+            progress: with_marks.then(BTreeMap::new),
+            bytes_since_mark: 0,
+            bytes_between_marks: MARK_BYTES_MIN,
+        }
+    }
+
+    /// The next update for the peer. To a peer that knows no promises, what was superseded is not
+    /// evidence of anything and is not sent, as in the original.
+    pub(super) fn next<'r, M: Model>(&mut self, replica: &'r Replica<M>) -> Option<&'r Update> {
+        loop {
+            let step = replica.delta_next(&mut self.delta)?;
+            let update = &step.entry.update;
+            match &mut self.progress {
+                None if step.entry.evidence => continue,
+                None => {}
+                Some(progress) => {
+                    let progress = progress.entry(step.entry.source).or_default();
+                    progress.has_gap |= step.passed_over;
+                    if !progress.has_gap {
+                        progress.complete = Some(update.timestamp());
+                    }
+                    self.bytes_since_mark += update.line_len();
+                }
+            }
+            return Some(update);
+        }
+    }
+
+    /// Whether enough was sent since the last mark.
+    pub(super) fn is_mark_due(&self) -> bool {
+        self.bytes_since_mark >= self.bytes_between_marks
+    }
+
+    /// What can be promised now and was not before: for each source as far as everything was sent,
+    /// and not beyond what the replica itself announces.
+    pub(super) fn take_mark<'r, M: Model>(
+        &mut self,
+        replica: &'r Replica<M>,
+    ) -> Vec<(&'r SourceId, Timestamp)> {
+        let mut mark = Vec::new();
+        for (index, progress) in self.progress.iter_mut().flatten() {
+            let source = replica.source(*index);
+            let promised = progress.complete.min(source.announced());
+            if promised > progress.marked {
+                progress.marked = promised;
+                mark.extend(promised.map(|timestamp| (&source.id, timestamp)));
+            }
+        }
+        mark
+    }
+
+    /// Remembers how long the mark was, so that marks stay a small part of what is sent.
+    pub(super) fn mark_sent(&mut self, bytes: usize) {
+        self.bytes_since_mark = 0;
+        self.bytes_between_marks = MARK_BYTES_MIN.max(MARK_SHARE * bytes);
+    }
+}

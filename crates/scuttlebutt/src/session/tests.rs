@@ -1,0 +1,137 @@
+//! Two sessions joined in memory, and what the original does line by line.
+
+use super::*;
+use crate::model::{EventLog, LwwMap};
+use crate::source::SourceId;
+
+const NOW: f64 = 1_000_000.0;
+
+fn replica(id: &str) -> Replica<LwwMap> {
+    Replica::new(SourceId::new(id).expect("an id"), LwwMap::new())
+}
+
+fn apply<M: Model>(replica: &mut Replica<M>, line: &str) -> Outcome {
+    replica.remote_update(NOW, Update::from_json(line).expect("an update"))
+}
+
+/// Everything a session has to say, as text.
+fn said<M: Model>(session: &mut Session, replica: &Replica<M>) -> String {
+    let mut out = Vec::new();
+    while session.has_output(replica) {
+        session.transmit(replica, &mut out, 7);
+    }
+    String::from_utf8(out).expect("text")
+}
+
+fn events(session: &mut Session) -> Vec<SessionEvent> {
+    std::iter::from_fn(|| session.next_event()).collect()
+}
+
+fn plain() -> SessionConfig {
+    SessionConfig {
+        announce_extensions: false,
+        ..SessionConfig::default()
+    }
+}
+
+#[test]
+fn the_originals_transcript() {
+    let mut a = replica("A");
+    apply(&mut a, r#"[["x",1],10,"A"]"#);
+    let mut session = Session::new(&mut a, NOW, plain());
+    assert_eq!(said(&mut session, &a), "{\"id\":\"A\",\"clock\":{}}\n");
+    // What came back under our own id counts only when someone promises it.
+    let mut a = replica("Z");
+    apply(&mut a, r#"[["x",1],10,"A"]"#);
+    a.promise(
+        &[(SourceId::new("A").unwrap(), Timestamp::MAX)]
+            .into_iter()
+            .collect(),
+    );
+    let mut session = Session::new(&mut a, NOW, plain());
+    assert_eq!(
+        said(&mut session, &a),
+        "{\"id\":\"Z\",\"clock\":{\"A\":10}}\n"
+    );
+    session
+        .receive(
+            &mut a,
+            NOW,
+            b"{\"id\":\"B\",\"clock\":{\"B\":20}}\n[[\"y\",2],20,\"B\"]\n\"SYNC\"\n",
+        )
+        .unwrap();
+    assert_eq!(said(&mut session, &a), "[[\"x\",1],10,\"A\"]\n\"SYNC\"\n");
+    assert_eq!(a.model().to_json(), r#"{"x":1,"y":2}"#);
+    assert_eq!(a.version_vector().len(), 2);
+    assert!(session.is_synced());
+    session
+        .receive(&mut a, NOW, b"[[\"y\",3],30,\"B\"]\n")
+        .unwrap();
+    assert_eq!(said(&mut session, &a), "", "no echo");
+    a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
+    assert_eq!(said(&mut session, &a), "[[\"k\",1],1000000,\"Z\"]\n");
+    let events = events(&mut session);
+    assert!(
+        matches!(events[0], SessionEvent::DigestReceived { .. }),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn two_of_ours_use_marks() {
+    let (mut a, mut b) = (replica("A"), replica("B"));
+    a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
+    let mut to_b = Session::new(&mut a, NOW, SessionConfig::default());
+    let mut to_a = Session::new(&mut b, NOW, SessionConfig::default());
+    let mut transcript = String::new();
+    let mut turn = |a: &mut Replica<LwwMap>, b: &mut Replica<LwwMap>| {
+        loop {
+            let from_a = said(&mut to_b, a);
+            to_a.receive(b, NOW, from_a.as_bytes()).unwrap();
+            let from_b = said(&mut to_a, b);
+            to_b.receive(a, NOW, from_b.as_bytes()).unwrap();
+            for (who, text) in [("A> ", &from_a), ("B> ", &from_b)] {
+                for line in text.lines() {
+                    transcript += &format!("{who}{line}\n");
+                }
+            }
+            if from_a.is_empty() && from_b.is_empty() {
+                break;
+            }
+        }
+    };
+    turn(&mut a, &mut b);
+    assert_eq!(a.version_vector(), b.version_vector());
+    b.local_update(NOW + 1.0, LwwMap::set("k", &2).unwrap())
+        .unwrap();
+    turn(&mut a, &mut b);
+    assert_eq!(a.version_vector(), b.version_vector());
+    assert_eq!(a.model().to_json(), r#"{"k":2}"#);
+    assert_eq!(
+        transcript,
+        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1}}
+B> {"id":"B","clock":{},"ext":{"marks":1}}
+B> "SYNC"
+A> [["k",1],1000000,"A"]
+A> "SYNC"
+B> {"mark":{"A":1000000}}
+B> [["k",2],1000001,"B"]
+B> {"mark":{"B":1000001}}
+A> {"mark":{"B":1000001}}
+"#
+    );
+}
+
+#[test]
+fn events_are_exchanged_once() {
+    let mut a = Replica::new(SourceId::new("A").unwrap(), EventLog::new());
+    let mut session = Session::new(&mut a, NOW, plain());
+    session
+        .receive(
+            &mut a,
+            NOW,
+            b"{\"clock\":{}}\n[[\"e\",1],5,\"B\"]\n[[\"e\",1],5,\"B\"]\n\"SYNC\"\n",
+        )
+        .unwrap();
+    assert_eq!(a.model().len(), 1);
+}

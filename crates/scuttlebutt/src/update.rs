@@ -1,0 +1,308 @@
+//! One replicated write, and the text of what it changes.
+//!
+//! An [`Update`] keeps its change as the JSON text that arrived, shared by all who hold it, in the
+//! form in which it is sent: forwarding it a thousand times encodes nothing. This module knows
+//! nothing of what a change means; that is the model's business.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::json::{self, JsonError, TextLimits};
+use crate::limits::Limits;
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+
+/// What an update changes: JSON text as JavaScript's `JSON.stringify` would print it.
+///
+/// ```
+/// use scuttlebutt::Change;
+///
+/// let change = Change::new(&("key", 1.0))?;
+/// assert_eq!(change.as_json(), r#"["key",1]"#);
+/// # Ok::<(), scuttlebutt::json::ToCanonicalError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "trx")]
+pub struct Change(Box<str>);
+
+impl Change {
+    /// The change that `value` serializes to. Numbers become doubles, as everywhere on this wire.
+    ///
+    /// # Errors
+    /// When `value` cannot be serialized as JSON, or nests deeper than the default
+    /// [`Limits::nesting_depth_max`] allows.
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, json::ToCanonicalError> {
+        Ok(Self(
+            json::to_canonical(value, Limits::default().text())?.into_boxed_str(),
+        ))
+    }
+
+    /// The change whose JSON text this is, in whatever layout.
+    ///
+    /// # Errors
+    /// [`JsonError`] when `text` is not one JSON value.
+    pub fn from_json(text: &str) -> Result<Self, JsonError> {
+        let text = json::canonicalize(text.as_bytes(), Limits::default().text())?;
+        Ok(Self(text.into_owned().into_boxed_str()))
+    }
+
+    /// A change from text that is canonical already.
+    pub(crate) fn from_canonical(text: String) -> Self {
+        Self(text.into_boxed_str())
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One write of one source. Cheap to clone; never changes.
+///
+/// On the wire it is `[change, timestamp, source, …]`. What follows the source (the signature of
+/// the original's security plug-in, or what others put there) is kept and passed on untouched.
+///
+/// ```
+/// use scuttlebutt::{Change, SourceId, Timestamp, Update};
+///
+/// let update = Update::new(&Change::new(&("k", 1))?, Timestamp::new(100.0)?, SourceId::new("A")?);
+/// assert_eq!(update.to_json(), r#"[["k",1],100,"A"]"#);
+/// assert_eq!(update.change(), r#"["k",1]"#);
+/// assert_eq!(Update::from_json(&update.to_json())?, update);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Update {
+    source: SourceId,
+    timestamp: Timestamp,
+    /// `change,timestamp` and then, if anything follows the source, `,extra…`: all that is sent of
+    /// an update except its source, in one allocation.
+    body: Arc<str>,
+    change_len: u32,
+    /// Where the extras begin.
+    stamped_len: u32,
+}
+
+impl Update {
+    /// The update by which `source` wrote `change` at `timestamp`.
+    ///
+    /// # Panics
+    /// When the change is longer than 4 GiB.
+    #[must_use]
+    pub fn new(change: &Change, timestamp: Timestamp, source: SourceId) -> Self {
+        Self::from_parts(change.as_json(), timestamp, source, "")
+    }
+
+    /// `change` and `extras` are canonical text; `extras` is empty or starts with a comma.
+    fn from_parts(change: &str, timestamp: Timestamp, source: SourceId, extras: &str) -> Self {
+        let mut body = String::with_capacity(change.len() + extras.len() + 24);
+        body.push_str(change);
+        body.push(',');
+        timestamp.write_json(&mut body);
+        let stamped_len = u32::try_from(body.len()).expect("a change is shorter than 4 GiB");
+        body.push_str(extras);
+        Self {
+            source,
+            timestamp,
+            change_len: change.len() as u32,
+            stamped_len,
+            body: body.into(),
+        }
+    }
+
+    /// Reads an update from its wire line (without the newline).
+    ///
+    /// # Errors
+    /// [`UpdateError`] says which part of it is no good.
+    pub fn from_json(line: &str) -> Result<Self, UpdateError> {
+        let text = json::canonicalize(line.as_bytes(), Limits::default().text())?;
+        Ok(Self::from_canonical(&text)?)
+    }
+
+    /// Reads an update from canonical text that is known to be an array.
+    pub(crate) fn from_canonical(text: &str) -> Result<Self, InvalidUpdate> {
+        let mut elements = json::elements(text);
+        let (Some(change), Some(timestamp), Some(source)) =
+            (elements.next(), elements.next(), elements.next())
+        else {
+            return Err(InvalidUpdate::TooShort);
+        };
+        if json::kind(timestamp) != json::Kind::Number {
+            // Infinity is the one number that canonical text prints as something else: null.
+            return Err(InvalidUpdate::TimestampType);
+        }
+        let timestamp = Timestamp::new(json::parse_number(timestamp))
+            .map_err(|error| InvalidUpdate::Timestamp(error.0))?;
+        if json::kind(source) != json::Kind::String {
+            return Err(InvalidUpdate::SourceType);
+        }
+        let id =
+            json::JsString::from_json_literal(source).map_err(|_| InvalidUpdate::SourceType)?;
+        let id = SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)?;
+        // Canonical text has no space, so the extras are what stands between the source and `]`.
+        let source_end = source.as_ptr() as usize - text.as_ptr() as usize + source.len();
+        let extras = &text[source_end..text.len() - 1];
+        Ok(Self::from_parts(change, timestamp, id, extras))
+    }
+
+    /// Who wrote it.
+    #[must_use]
+    pub fn source(&self) -> &SourceId {
+        &self.source
+    }
+
+    /// When it was written.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The change, as canonical JSON text.
+    #[must_use]
+    pub fn change(&self) -> &str {
+        &self.body[..self.change_len as usize]
+    }
+
+    /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.
+    #[must_use]
+    pub fn extras(&self) -> Vec<String> {
+        let extras = &self.body[self.stamped_len as usize..];
+        let array = format!("[{}]", extras.strip_prefix(',').unwrap_or(extras));
+        json::elements(&array).map(str::to_owned).collect()
+    }
+
+    /// Its name: no two different updates share one.
+    #[must_use]
+    pub fn id(&self) -> UpdateId {
+        UpdateId {
+            timestamp: self.timestamp,
+            source: self.source.clone(),
+        }
+    }
+
+    /// The wire line, without its newline.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut line = Vec::with_capacity(self.line_len());
+        self.write_line(&mut line);
+        line.pop();
+        String::from_utf8(line).expect("made of strings")
+    }
+
+    /// Length of the wire line with its newline, in bytes.
+    pub(crate) fn line_len(&self) -> usize {
+        self.body.len() + self.source.json_literal().len() + 4
+    }
+
+    /// Appends the wire line with its newline: copies, encodes nothing.
+    pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
+        let (stamped, extras) = self.body.split_at(self.stamped_len as usize);
+        out.push(b'[');
+        out.extend_from_slice(stamped.as_bytes());
+        out.push(b',');
+        out.extend_from_slice(self.source.json_literal().as_bytes());
+        out.extend_from_slice(extras.as_bytes());
+        out.extend_from_slice(b"]\n");
+    }
+
+    /// The same update sharing `source`'s memory, for a replica that knows it already.
+    pub(crate) fn with_source(self, source: SourceId) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Bytes that this update's own text occupies.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.body.len() + 2 * size_of::<usize>()
+    }
+}
+
+impl PartialEq for Update {
+    fn eq(&self, other: &Self) -> bool {
+        self.timestamp == other.timestamp && self.source == other.source && self.body == other.body
+    }
+}
+
+impl Eq for Update {}
+
+impl fmt::Debug for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
+/// The name of an update. Ordered by timestamp, then by source in UTF-16 order: the order of
+/// history, and the order in which the later of two writes wins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[doc(alias = "order")]
+pub struct UpdateId {
+    /// When it was written.
+    pub timestamp: Timestamp,
+    /// Who wrote it.
+    pub source: SourceId,
+}
+
+impl Ord for UpdateId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.timestamp
+            .cmp(&other.timestamp)
+            .then_with(|| self.source.cmp(&other.source))
+    }
+}
+
+impl PartialOrd for UpdateId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for UpdateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.source, self.timestamp)
+    }
+}
+
+/// A line of JSON that is an array but no update. The original drops such lines without a word.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidUpdate {
+    /// Fewer than three elements.
+    #[error("an update is [change, timestamp, source]; this array is shorter")]
+    TooShort,
+    /// The second element is no number.
+    #[error("the timestamp is not a finite number")]
+    TimestampType,
+    /// Zero or negative.
+    #[error("the timestamp {0} is not greater than zero")]
+    Timestamp(f64),
+    /// The third element is no string.
+    #[error("the source is not a string")]
+    SourceType,
+    /// `__proto__`.
+    #[error("the source is `__proto__`")]
+    SourceName,
+}
+
+/// Text that could not be read as an update.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// It is not JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// It is JSON but no update.
+    #[error(transparent)]
+    Invalid(#[from] InvalidUpdate),
+}
+
+impl Limits {
+    /// The bounds that apply to any JSON text.
+    pub(crate) fn text(&self) -> TextLimits {
+        TextLimits {
+            nesting_depth_max: self.nesting_depth_max,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Bytes that are not the protocol: what was seen, and whose fault it is.
+
+use std::fmt;
+
+use crate::json::JsonError;
+use crate::limits::LimitExceeded;
+
+/// The peer sent something that cannot be understood. Its session ends; what was accepted before
+/// stays.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The very first byte already says that this is another protocol.
+    #[error("the peer speaks {0}, not scuttlebutt")]
+    Foreign(Foreign),
+    /// A line is not JSON.
+    #[error("the peer sent a line that is not JSON: {error}: {line}")]
+    NotJson {
+        /// What is wrong with it, and where.
+        error: JsonError,
+        /// How the line begins.
+        line: Excerpt,
+    },
+    /// A digest that cannot be answered.
+    #[error("the peer sent a digest without a usable \"clock\": {line}")]
+    MalformedDigest {
+        /// How the line begins.
+        line: Excerpt,
+    },
+    /// A line exceeds a bound.
+    #[error("the peer sent a line that is refused: {0}")]
+    Limit(#[from] LimitExceeded),
+    /// The stream ended within a line.
+    #[error("the peer broke off in the middle of a line: {line}")]
+    BrokenOff {
+        /// How the line begins.
+        line: Excerpt,
+    },
+}
+
+/// Another protocol, recognised by its first bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// A request or an answer of HTTP.
+    Http,
+    /// A TLS handshake.
+    Tls,
+    /// SSH's greeting.
+    Ssh,
+    /// Something else that cannot begin a line of JSON.
+    Unknown(Excerpt),
+}
+
+impl Foreign {
+    /// What starts with these bytes, of which the first cannot start JSON.
+    pub(crate) fn recognise(bytes: &[u8]) -> Self {
+        const HTTP: [&[u8]; 9] = [
+            b"GET ",
+            b"POST ",
+            b"PUT ",
+            b"HEAD ",
+            b"DELETE ",
+            b"OPTIONS ",
+            b"CONNECT ",
+            b"PRI ",
+            b"HTTP/",
+        ];
+        if HTTP.iter().any(|word| bytes.starts_with(word)) {
+            Self::Http
+        } else if bytes.starts_with(&[0x16, 0x03]) {
+            Self::Tls
+        } else if bytes.starts_with(b"SSH-") {
+            Self::Ssh
+        } else {
+            Self::Unknown(Excerpt::of(bytes))
+        }
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Foreign::Http => f.write_str("HTTP"),
+            Foreign::Tls => f.write_str("TLS"),
+            Foreign::Ssh => f.write_str("SSH"),
+            Foreign::Unknown(bytes) => write!(f, "an unknown protocol (first bytes {bytes})"),
+        }
+    }
+}
+
+/// The beginning of what a peer sent, short and safe to print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    beginning: Box<[u8]>,
+    total: usize,
+}
+
+impl Excerpt {
+    const BYTES_MAX: usize = 60;
+
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let beginning = bytes[..bytes.len().min(Self::BYTES_MAX)].into();
+        Self {
+            beginning,
+            total: bytes.len(),
+        }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.beginning.escape_ascii())?;
+        if self.total > self.beginning.len() {
+            write!(f, "… ({} bytes)", self.total)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

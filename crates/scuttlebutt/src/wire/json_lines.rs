@@ -1,0 +1,264 @@
+//! The original's codec: one JSON value per line.
+//!
+//! Reading tolerates what the original tolerates: white space around a line, fields and scalars it
+//! does not know, clocks of odd types. Blank lines are skipped. Writing is byte for byte what the
+//! original writes. It costs one pass over the bytes, whatever their chunks.
+
+use crate::json::{self, JsString, JsonErrorKind};
+use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::version_vector::VersionVector;
+
+use super::{DecodeError, Digest, Excerpt, Extensions, Foreign, Frame};
+
+/// The line that ends a history.
+pub(crate) const HISTORY_SENT: &str = "\"SYNC\"\n";
+
+/// Cuts a stream of bytes into lines and reads them.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    /// The beginning of a line whose end has not arrived.
+    partial: Vec<u8>,
+    has_begun: bool,
+}
+
+impl Decoder {
+    /// Reads the next frame off the front of `input`; `None` when the rest has to arrive first (and
+    /// `input` is empty).
+    pub(crate) fn decode(
+        &mut self,
+        input: &mut &[u8],
+        limits: &Limits,
+    ) -> Result<Option<Frame>, DecodeError> {
+        if !self.has_begun {
+            self.check_beginning(input)?;
+        }
+        while !input.is_empty() {
+            let end = memchr::memchr(b'\n', input);
+            let (line, rest) = match end {
+                Some(end) => (&input[..end], &input[end + 1..]),
+                None => (*input, &input[input.len()..]),
+            };
+            if self.partial.len() + line.len() > limits.line_bytes_max {
+                return Err(LimitExceeded::new(Bound::LineBytes, limits.line_bytes_max).into());
+            }
+            *input = rest;
+            if end.is_none() {
+                self.partial.extend_from_slice(line);
+                break;
+            }
+            let frame = if self.partial.is_empty() {
+                decode_line(line, limits)?
+            } else {
+                self.partial.extend_from_slice(line);
+                let whole = std::mem::take(&mut self.partial);
+                decode_line(&whole, limits)?
+            };
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what is left when the stream has ended: a last line may lack its newline.
+    pub(crate) fn finish(&mut self, limits: &Limits) -> Result<Option<Frame>, DecodeError> {
+        let rest = std::mem::take(&mut self.partial);
+        decode_line(&rest, limits).map_err(|error| match error {
+            DecodeError::NotJson { line, .. } => DecodeError::BrokenOff { line },
+            other => other,
+        })
+    }
+
+    /// Recognises another protocol at once, also where it never sends a newline.
+    fn check_beginning(&mut self, input: &[u8]) -> Result<(), DecodeError> {
+        let Some(start) = input.iter().position(|byte| !b" \t\r\n".contains(byte)) else {
+            return Ok(());
+        };
+        self.has_begun = true;
+        match input[start] {
+            b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => Ok(()),
+            _ => Err(DecodeError::Foreign(Foreign::recognise(&input[start..]))),
+        }
+    }
+}
+
+/// Reads one line; `None` when it is blank.
+pub(crate) fn decode_line(line: &[u8], limits: &Limits) -> Result<Option<Frame>, DecodeError> {
+    let text = match json::canonicalize(line, limits.text()) {
+        Ok(text) => text,
+        Err(error) => {
+            return match error.kind {
+                JsonErrorKind::Empty => Ok(None),
+                JsonErrorKind::TooDeep { .. } => {
+                    let limit = limits.nesting_depth_max;
+                    Err(LimitExceeded::new(Bound::NestingDepth, limit).into())
+                }
+                _ => Err(DecodeError::NotJson {
+                    error,
+                    line: Excerpt::of(line),
+                }),
+            };
+        }
+    };
+    Ok(Some(match json::kind(&text) {
+        json::Kind::Array => Frame::Update(crate::Update::from_canonical(&text)),
+        json::Kind::Object => decode_object(&text, limits)?,
+        json::Kind::String if text == "\"SYNC\"" => Frame::HistorySent,
+        _ => Frame::Unknown,
+    }))
+}
+
+fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
+    let mut digest = Digest::default();
+    let mut clock = None;
+    let mut mark = None;
+    for (name, value) in json::members(text) {
+        match name {
+            "\"id\"" => digest.id = JsString::from_json_literal(value).ok(),
+            "\"clock\"" => clock = Some(value),
+            "\"meta\"" => {
+                if value.len() > limits.metadata_bytes_max {
+                    let limit = limits.metadata_bytes_max;
+                    return Err(LimitExceeded::new(Bound::MetadataBytes, limit).into());
+                }
+                digest.metadata = Some(value.to_owned());
+            }
+            "\"ext\"" => digest.extensions = decode_extensions(value),
+            "\"mark\"" => mark = Some(value),
+            _ => {}
+        }
+    }
+    match (clock, mark) {
+        (None, Some(mark)) => Ok(Frame::Mark(decode_vector(mark, limits)?)),
+        // The values that JavaScript takes for false.
+        (None | Some("null" | "false" | "0" | "\"\""), _) => Err(DecodeError::MalformedDigest {
+            line: Excerpt::of(text.as_bytes()),
+        }),
+        (Some(clock), _) => {
+            digest.vector = decode_vector(clock, limits)?;
+            Ok(Frame::Digest(digest))
+        }
+    }
+}
+
+/// Reads a vector as the original compares with it: what is no object names nobody, and what is no
+/// number is coerced to one.
+fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeError> {
+    let mut vector = VersionVector::new();
+    if json::kind(text) != json::Kind::Object {
+        return Ok(vector);
+    }
+    for (name, value) in json::members(text) {
+        let number = json::to_js_number(value);
+        let timestamp = match Timestamp::new(number) {
+            Ok(timestamp) => timestamp,
+            // The original sends nothing of a source whose entry compares as greater than, or not at
+            // all with, a number.
+            Err(_) if number.is_nan() || number == f64::INFINITY => Timestamp::MAX,
+            Err(_) => continue,
+        };
+        if name.len() > limits.source_bytes_max {
+            return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max).into());
+        }
+        if vector.len() >= limits.sources_max {
+            return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
+        }
+        let id = JsString::from_json_literal(name)
+            .ok()
+            .and_then(|id| SourceId::new(id).ok());
+        if let Some(id) = id {
+            vector.advance(&id, timestamp);
+        }
+    }
+    Ok(vector)
+}
+
+fn decode_extensions(text: &str) -> Option<Extensions> {
+    if json::kind(text) != json::Kind::Object {
+        return None;
+    }
+    let (_, marks) = json::members(text).find(|(name, _)| *name == "\"marks\"")?;
+    Some(Extensions {
+        promises: marks == "1",
+    })
+}
+
+/// Appends a digest's line.
+pub(crate) fn encode_digest<'a>(
+    id: &SourceId,
+    vector: impl Iterator<Item = (&'a SourceId, Timestamp)>,
+    metadata: Option<&str>,
+    extensions: Option<Extensions>,
+    out: &mut String,
+) {
+    out.push_str("{\"id\":");
+    out.push_str(id.json_literal());
+    out.push_str(",\"clock\":");
+    encode_vector(vector, out);
+    if let Some(metadata) = metadata {
+        out.push_str(",\"meta\":");
+        out.push_str(metadata);
+    }
+    if let Some(Extensions { promises }) = extensions {
+        out.push_str(if promises {
+            ",\"ext\":{\"marks\":1}"
+        } else {
+            ",\"ext\":{\"marks\":0}"
+        });
+    }
+    out.push_str("}\n");
+}
+
+/// Appends a mark's line.
+pub(crate) fn encode_mark<'a>(
+    vector: impl Iterator<Item = (&'a SourceId, Timestamp)>,
+    out: &mut String,
+) {
+    out.push_str("{\"mark\":");
+    encode_vector(vector, out);
+    out.push_str("}\n");
+}
+
+/// In the order in which a JavaScript object lists its keys: array indices first, ascending, then
+/// the others as they come.
+fn encode_vector<'a>(vector: impl Iterator<Item = (&'a SourceId, Timestamp)>, out: &mut String) {
+    let mut indices = Vec::new();
+    let mut others = Vec::new();
+    for (source, timestamp) in vector {
+        match source.as_js_string().as_str().and_then(array_index) {
+            Some(index) => indices.push((index, source, timestamp)),
+            None => others.push((source, timestamp)),
+        }
+    }
+    indices.sort_unstable_by_key(|(index, ..)| *index);
+    let indices = indices
+        .into_iter()
+        .map(|(_, source, timestamp)| (source, timestamp));
+    out.push('{');
+    for (nth, (source, timestamp)) in indices.chain(others).enumerate() {
+        if nth > 0 {
+            out.push(',');
+        }
+        out.push_str(source.json_literal());
+        out.push(':');
+        timestamp.write_json(out);
+    }
+    out.push('}');
+}
+
+/// The array index that a string is the canonical form of.
+fn array_index(text: &str) -> Option<u32> {
+    let is_canonical = text == "0"
+        || text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_digit() && b != b'0');
+    text.parse()
+        .ok()
+        .filter(|index| is_canonical && *index < u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Bytes to frames and back.
+//!
+//! A [`Frame`] is what one peer says to another, whatever the bytes; [`json_lines`] is how the
+//! original writes it. This module judges form only. Whether an update is news, or a digest to be
+//! believed, is for others.
+
+mod error;
+pub(crate) mod json_lines;
+
+pub use error::{DecodeError, Excerpt, Foreign};
+
+use crate::json::JsString;
+use crate::update::{InvalidUpdate, Update};
+use crate::version_vector::VersionVector;
+
+/// What one peer says to another.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Frame {
+    /// "This is what I hold."
+    Digest(Digest),
+    /// A replicated write, or an array that is none.
+    Update(Result<Update, InvalidUpdate>),
+    /// "I have sent all that you lacked when you announced." `"SYNC"` on the wire.
+    HistorySent,
+    /// "Of all updates up to here that you did not announce, I have sent you every one, or one that
+    /// supersedes it." Only between peers that announced it.
+    Mark(VersionVector),
+    /// Something that the original ignores too.
+    Unknown,
+}
+
+/// A version vector as announced to a peer, and what stands beside it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Digest {
+    /// Absent when the peer sent none, or one that is no string.
+    pub(crate) id: Option<JsString>,
+    pub(crate) vector: VersionVector,
+    /// JSON text.
+    pub(crate) metadata: Option<String>,
+    /// Absent from peers that speak the original's protocol only.
+    pub(crate) extensions: Option<Extensions>,
+}
+
+/// What a peer announces beyond the original's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extensions {
+    /// Whether its digest, its `"SYNC"` and its marks are promises (invariant I2). A peer that only
+    /// receives says no: it announces what it holds but passes none of it on.
+    pub(crate) promises: bool,
+}
