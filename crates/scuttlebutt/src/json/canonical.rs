@@ -6,6 +6,7 @@
 //! of on the stack.
 
 use std::borrow::Cow;
+use std::mem;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -130,13 +131,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The whole draft, of which `end` is the end in the input.
-    fn finish(mut self, end: usize) -> Cow<'a, str> {
+    fn finish(&mut self, end: usize) -> Cow<'a, str> {
         let verbatim = &self.input[self.verbatim_from..end];
         if self.copied.is_empty() {
             Cow::Borrowed(verbatim)
         } else {
             self.copied.push_str(verbatim);
-            Cow::Owned(self.copied)
+            Cow::Owned(mem::take(&mut self.copied))
         }
     }
 }
@@ -189,7 +190,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Cow<'a, str>, JsonError> {
+    fn run(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.at = self.space_end();
         self.draft.verbatim_from = self.at;
         if self.peek().is_none() {
@@ -261,7 +262,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Cow<'a, str>, JsonError> {
+    fn finish(&mut self) -> Result<Cow<'a, str>, JsonError> {
         let end = self.at;
         self.at = self.space_end();
         if self.peek().is_some() {

@@ -122,7 +122,7 @@ impl Rearrangements {
     }
 
     /// Copies the draft with everything in its place.
-    pub(super) fn apply(mut self, draft: &str) -> String {
+    pub(super) fn apply(&mut self, draft: &str) -> String {
         /// An object that is being copied, and what is left of it and what follows.
         struct Copying {
             members: Range<usize>,
