@@ -413,7 +413,7 @@ impl<'a> Pass<'a> {
         if !scan.surely_canonical {
             let text = &self.draft.input[self.at..scan.end];
             let mut buffer = ryu_js::Buffer::new();
-            let printed = number::printed(number::parse_number(text), &mut buffer);
+            let printed = number::printed(number::parse_checked(text), &mut buffer);
             if printed != text {
                 self.draft.replace(self.at..scan.end, printed);
             }

@@ -42,9 +42,46 @@ pub(super) fn printed(number: f64, buffer: &mut ryu_js::Buffer) -> &str {
 pub fn parse_number(text: &str) -> f64 {
     // Rust also reads "inf", "+1", "1." and ".5"; JSON has none of them.
     match scan(text.as_bytes(), 0) {
-        Ok(scan) if scan.end == text.len() => text.parse().unwrap_or(f64::NAN),
+        Ok(scan) if scan.end == text.len() => parse_checked(text),
         _ => f64::NAN,
     }
+}
+
+/// Reads a number that follows JSON's grammar.
+///
+/// Rust's own reading stops counting in exponents of more than 65,535, which shows only if as many
+/// digits stand against them. Such a text is brought into a shorter form first.
+pub(super) fn parse_checked(text: &str) -> f64 {
+    const LENGTH_MAX: usize = 60_000;
+    const EXPONENT_MAX: i64 = 1_000_000_000_000_000;
+    /// No double and no middle between two has more significant digits.
+    const DIGITS_MAX: usize = 800;
+
+    if text.len() <= LENGTH_MAX {
+        return text.parse().unwrap_or(f64::NAN);
+    }
+    let unsigned = text.trim_start_matches('-');
+    let sign = if unsigned.len() < text.len() { "-" } else { "" };
+    let (number, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    // What an i64 cannot hold is beyond all digits there can be.
+    let exponent = exponent.parse().unwrap_or(match exponent.starts_with('-') {
+        true => -EXPONENT_MAX,
+        false => EXPONENT_MAX,
+    });
+    let zeros = whole
+        .bytes()
+        .chain(fraction.bytes())
+        .take_while(|&byte| byte == b'0')
+        .count();
+    let mut digits = whole.chars().chain(fraction.chars()).skip(zeros);
+    let leading: String = digits.by_ref().take(DIGITS_MAX).collect();
+    // Of the digits after those it matters only whether there is anything.
+    let trailing = u8::from(digits.any(|digit| digit != '0'));
+    let point = whole.len() as i64 - zeros as i64 + exponent.clamp(-EXPONENT_MAX, EXPONENT_MAX);
+    format!("{sign}0.{leading}{trailing}e{point}")
+        .parse()
+        .unwrap_or(f64::NAN)
 }
 
 /// A number as found in a text.
@@ -171,6 +208,30 @@ mod tests {
             "01",
         ] {
             assert!(!is_surely_canonical(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_without_end_and_exponents_cancel() {
+        for zeros in [10, 70_000, 700_000] {
+            let run = "0".repeat(zeros);
+            assert_eq!(parse_number(&format!("0.{run}1e{}", zeros + 1)), 1.0);
+            assert_eq!(parse_number(&format!("-1{run}.0E-{zeros}")), -1.0);
+            assert_eq!(parse_number(&format!("0.{run}e99999999999999999999")), 0.0);
+            assert_eq!(
+                parse_number(&format!("1.{run}e99999999999999999999")),
+                f64::INFINITY
+            );
+            assert_eq!(parse_number(&format!("1.{run}e-99999999999999999999")), 0.0);
+            // Just above the middle between two doubles, and just on it.
+            assert_eq!(
+                parse_number(&format!("9007199254740993.{run}1")),
+                9007199254740994.0
+            );
+            assert_eq!(
+                parse_number(&format!("9007199254740993.{run}")),
+                9007199254740992.0
+            );
         }
     }
 
