@@ -16,7 +16,7 @@ mod wire;
 pub use limits::{Bound, LimitExceeded, Limits};
 pub use model::{Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws};
 pub use replica::{
-    ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Replica, Trust, Verifier,
+    ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Replica, Revision, Trust, Verifier,
 };
 pub use session::{
     CloseReason, Direction, Metadata, Mode, Refusal, Session, SessionConfig, SessionError,

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// Bounds of a replica and of each of its sessions. Plain numbers: change what you need and keep
+/// Bounds of a replica, of each of its sessions, and of the node that drives them. Plain numbers: change what you need and keep
 /// the rest.
 ///
 /// ```
@@ -59,6 +59,34 @@ pub struct Limits {
     /// a history; each of the others up to this number is owed a `"SYNC"` line.
     pub unanswered_digests_max: u64,
 
+    /// Bytes that a session has taken from the log and its stream has not. Default 64 KiB. Larger
+    /// portions mean fewer system calls; each connection may hold one.
+    pub output_bytes_max: usize,
+
+    /// Bytes read from a stream at once. Default 64 KiB. They are applied under one lock.
+    pub input_bytes_max: usize,
+
+    /// Sessions of a node. Default 16,384. A further connection is closed at once.
+    pub sessions_max: usize,
+
+    /// How long dialling a peer may take, in milliseconds. Default 10 seconds.
+    pub dial_wait_ms_max: u64,
+
+    /// The delay before a peer is dialled again for the first time, in milliseconds. Default 100. It
+    /// doubles with each failure in a row, and half of it is drawn at random.
+    pub redial_delay_ms_min: u64,
+
+    /// The longest delay before a peer is dialled again, in milliseconds. Default 30 seconds.
+    pub redial_delay_ms_max: u64,
+
+    /// How long a session that is being shut down waits for its peer to take what was accepted, in
+    /// milliseconds. Default 5 seconds.
+    pub shutdown_wait_ms_max: u64,
+
+    /// Notices that a subscription has taken from the log at once. Default 256. The rest stays in the
+    /// log.
+    pub subscription_batch_max: usize,
+
     /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
     /// into the last group, which only delays them.
     pub pending_promises_max: usize,
@@ -78,6 +106,14 @@ impl Default for Limits {
             digest_wait_ms_max: 30_000.0,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
+            output_bytes_max: 64 << 10,
+            input_bytes_max: 64 << 10,
+            sessions_max: 1 << 14,
+            dial_wait_ms_max: 10_000,
+            redial_delay_ms_min: 100,
+            redial_delay_ms_max: 30_000,
+            shutdown_wait_ms_max: 5_000,
+            subscription_batch_max: 256,
             pending_promises_max: 64,
         }
     }

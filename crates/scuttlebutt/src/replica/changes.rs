@@ -70,6 +70,13 @@ impl<'r> Changes<'r> {
     }
 }
 
+impl Changes<'_> {
+    /// [`ChangeCursor::take_missed`], while iterating.
+    pub fn take_missed(&mut self) -> u64 {
+        self.cursor.take_missed()
+    }
+}
+
 impl<'r> Iterator for Changes<'r> {
     type Item = Changed<'r>;
 

@@ -287,6 +287,25 @@ impl<M: Model> Replica<M> {
         self.durable
     }
 
+    /// What sessions depend on: while it stays the same, no session gets anything new to send.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// let before = replica.revision();
+    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// assert_ne!(replica.revision(), before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revision(&self) -> Revision {
+        Revision {
+            head: self.head(),
+            durable: self.durable,
+            vector_changes: self.sources.changes(),
+        }
+    }
+
     /// From now on sends and announces only what [`stored`](Self::stored) confirms.
     ///
     /// ```
@@ -551,6 +570,14 @@ impl<M: std::fmt::Debug> std::fmt::Debug for Replica<M> {
             .field("updates_held", &self.log.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A state of a replica, as far as its readers have to wake up for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision {
+    head: u64,
+    durable: u64,
+    vector_changes: u64,
 }
 
 enum Merged {

@@ -1,0 +1,201 @@
+//! One session over one stream: reads, applies, copies out, writes.
+//!
+//! Everything happens in one task without queues: a peer that does not read only leaves its position
+//! in the log behind. The replica is locked for one portion of bytes at a time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scuttlebutt::{CloseReason, Model, Revision, Session, SessionConfig, SessionEvent};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+
+use crate::error::LinkError;
+use crate::shared::{Shared, now_ms};
+
+/// Sees the events of a session as they happen.
+pub(crate) trait Observer: Send {
+    fn event(&mut self, event: &SessionEvent);
+    fn bytes(&mut self, _received: usize, _sent: usize) {}
+}
+
+/// The smallest portion to read: what an idle connection holds.
+const INPUT_BYTES_MIN: usize = 1 << 10;
+
+/// Drives a session until it is over. `shutdown` becoming true lets it send what is accepted and
+/// leave.
+pub(crate) async fn drive<M: Model>(
+    shared: &Arc<Shared<M>>,
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
+    config: SessionConfig,
+    shutdown: watch::Receiver<bool>,
+    observer: &mut impl Observer,
+) -> Result<(), LinkError> {
+    let session = shared.write(|replica| Session::new(replica, now_ms(), config));
+    let (input_max, output_max, shutdown_wait) = shared.read(|replica| {
+        let limits = replica.limits();
+        (
+            limits.input_bytes_max.max(INPUT_BYTES_MIN),
+            limits.output_bytes_max.max(1),
+            Duration::from_millis(limits.shutdown_wait_ms_max),
+        )
+    });
+    let connection = Connection {
+        shared,
+        session,
+        changed: shared.subscribe(),
+        reader,
+        writer,
+        input: vec![0; INPUT_BYTES_MIN],
+        input_max,
+        output: Vec::new(),
+        written: 0,
+        output_max,
+        has_closed_output: false,
+        peer_has_ended: false,
+    };
+    connection.run(shutdown, shutdown_wait, observer).await
+}
+
+struct Connection<'a, M, R, W> {
+    shared: &'a Arc<Shared<M>>,
+    session: Session,
+    changed: watch::Receiver<Revision>,
+    reader: R,
+    writer: W,
+    input: Vec<u8>,
+    input_max: usize,
+    output: Vec<u8>,
+    written: usize,
+    output_max: usize,
+    has_closed_output: bool,
+    peer_has_ended: bool,
+}
+
+impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R, W> {
+    async fn run(
+        mut self,
+        mut shutdown: watch::Receiver<bool>,
+        shutdown_wait: Duration,
+        observer: &mut impl Observer,
+    ) -> Result<(), LinkError> {
+        let mut must_end_by: Option<tokio::time::Instant> = None;
+        loop {
+            self.pull();
+            if let Some(end) = self.report(observer) {
+                return end;
+            }
+            if self.session.is_output_finished()
+                && self.output.is_empty()
+                && !self.has_closed_output
+            {
+                self.writer.shutdown().await?;
+                self.has_closed_output = true;
+                must_end_by.get_or_insert_with(|| tokio::time::Instant::now() + shutdown_wait);
+            }
+            let timeout = self.session.next_timeout();
+            tokio::select! {
+                read = self.reader.read(&mut self.input), if !self.peer_has_ended => {
+                    self.received(read?, observer)?;
+                }
+                written = self.writer.write(&self.output[self.written..]), if !self.output.is_empty() => {
+                    self.sent(written?, observer)?;
+                }
+                // Sent on by `pull`; whoever cannot take more now need not know that there is more.
+                _ = self.changed.changed(), if self.output.is_empty() => {}
+                () = at(timeout), if timeout.is_some() => {
+                    // A failure is reported by its event.
+                    let _ = self.session.handle_timeout(now_ms());
+                }
+                _ = shutdown.wait_for(|is_down| *is_down), if must_end_by.is_none() => {
+                    self.session.leave();
+                    must_end_by = Some(tokio::time::Instant::now() + shutdown_wait);
+                }
+                () = sleep_until(must_end_by), if must_end_by.is_some() => {
+                    // A peer that stays after all was said on both sides keeps us from nothing.
+                    let is_done = self.has_closed_output && self.session.is_synced();
+                    return if is_done { Ok(()) } else { Err(LinkError::ShutDown) };
+                }
+            }
+        }
+    }
+
+    /// Copies out the next portion, once the last one is written.
+    fn pull(&mut self) {
+        if !self.output.is_empty() {
+            return;
+        }
+        self.changed.mark_unchanged();
+        let (session, output) = (&mut self.session, &mut self.output);
+        self.shared.read(|replica| {
+            if session.has_output(replica) {
+                session.transmit(replica, output, self.output_max);
+            }
+        });
+        if self.output.is_empty() && self.output.capacity() > INPUT_BYTES_MIN {
+            // An idle connection holds next to nothing.
+            self.output = Vec::new();
+        }
+    }
+
+    fn received(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
+        let (session, input) = (&mut self.session, &self.input[..count]);
+        // A failure is reported by its event, after those that came before it.
+        let _ = self.shared.write(|replica| match count {
+            0 => session.receive_end(replica, now_ms()),
+            _ => session.receive(replica, now_ms(), input),
+        });
+        observer.bytes(count, 0);
+        self.peer_has_ended = count == 0;
+        // As much as comes at once, and little while nothing comes.
+        if count == self.input.len() && count < self.input_max {
+            self.input = vec![0; (2 * count).min(self.input_max)];
+        } else if count < self.input.len() / 8 && self.input.len() > INPUT_BYTES_MIN {
+            self.input = vec![0; self.input.len() / 2];
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        observer.bytes(0, count);
+        self.written += count;
+        if self.written == self.output.len() {
+            self.written = 0;
+            self.output.clear();
+        }
+        Ok(())
+    }
+
+    /// Passes the events on; answers how the session ended, if it did.
+    fn report(&mut self, observer: &mut impl Observer) -> Option<Result<(), LinkError>> {
+        while let Some(event) = self.session.next_event() {
+            observer.event(&event);
+            if let SessionEvent::Closed { reason } = event {
+                return Some(match reason {
+                    CloseReason::Failed(error) => Err(error.into()),
+                    CloseReason::PeerLeft => Err(LinkError::Incomplete),
+                    _ => Ok(()),
+                });
+            }
+        }
+        None
+    }
+}
+
+/// Sleeps until a wall-clock time.
+async fn at(timeout_ms: Option<f64>) {
+    let wait_ms = timeout_ms.map_or(0.0, |due| (due - now_ms()).max(0.0));
+    // Never longer than an hour, in case the wall clock is set; the caller asks again.
+    tokio::time::sleep(Duration::from_secs_f64((wait_ms / 1_000.0).min(3_600.0))).await;
+}
+
+async fn sleep_until(instant: Option<tokio::time::Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! What goes wrong between a node and its peers, and what to do about it.
+
+use std::io;
+use std::sync::Arc;
+
+use scuttlebutt::{LocalUpdateError, SessionError};
+
+use crate::address::{Address, InvalidAddress};
+
+/// A node could not be started, or could not open a further listener.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The address could not be bound.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: io::Error,
+    },
+    /// The address is none.
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    /// The node was shut down.
+    #[error("the node was shut down")]
+    ShutDown,
+}
+
+/// Why a connection ended other than by agreement. What was accepted before stays accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The peer could not be reached.
+    #[error("cannot reach {address}: {error}")]
+    Dial {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: Arc<io::Error>,
+    },
+    /// The stream broke.
+    #[error("the connection broke: {0}")]
+    Io(Arc<io::Error>),
+    /// The peer sent what it must not, or not what it had to.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The peer left before both sides had what the other held.
+    #[error("the peer closed the connection before it was in sync")]
+    Incomplete,
+    /// The node holds as many sessions as it may.
+    #[error("the node has {limit} sessions, its limit (Limits::sessions_max)")]
+    TooManySessions {
+        /// The bound.
+        limit: usize,
+    },
+    /// The node was shut down, and the peer did not take the rest in time.
+    #[error("shut down before the peer had taken everything")]
+    ShutDown,
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// A write that was not accepted; nothing has changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The replica refuses it.
+    #[error(transparent)]
+    Refused(#[from] LocalUpdateError),
+    /// The node was shut down.
+    #[error("the node was shut down")]
+    ShutDown,
+}
+
+/// A write that did not provably reach a peer. It is held here, and may have reached the peer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliveryError {
+    /// The peer was asked and does not hold it.
+    #[error("the peer did not accept the update: it is read-only, or refuses this source")]
+    NotAccepted,
+    /// The peer could not be asked.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}

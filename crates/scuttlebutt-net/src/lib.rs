@@ -1,0 +1,29 @@
+//! Replicas of [`scuttlebutt`] on the network.
+//!
+//! A [`Node`] owns a replica, listens for peers, dials others for ever, and runs a session over each
+//! connection. An application holds the handle: it writes, reads and subscribes, and never touches a
+//! socket, a frame or a lock. What it never does: decide what an update means or whether it is news;
+//! that is the core crate's work.
+//!
+//! It runs on tokio. Any `AsyncRead + AsyncWrite` can carry a session ([`Node::attach`]); TCP and
+//! Unix sockets are included.
+
+mod address;
+mod backoff;
+mod connection;
+mod error;
+mod listener;
+mod node;
+mod peer;
+mod shared;
+mod status;
+mod stream;
+mod subscription;
+
+pub use address::{Address, InvalidAddress};
+pub use error::{DeliveryError, LinkError, ListenError, UpdateError};
+pub use listener::Listener;
+pub use node::{Builder, Node};
+pub use peer::Peer;
+pub use status::{PeerState, PeerStatus, SessionStatus};
+pub use subscription::{Notice, Subscription};

@@ -1,0 +1,505 @@
+//! The handle that an application holds.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use scuttlebutt::{
+    Change, ChangeCursor, Limits, Mode, Model, Replica, SessionConfig, SourceId, Update,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::address::Address;
+use crate::connection;
+use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
+use crate::listener::Listener;
+use crate::peer::{self, Peer};
+use crate::shared::{Shared, now_ms};
+use crate::status::{PeerState, PeerStatus, Recorder, SessionRecord, SessionStatus};
+use crate::stream::Acceptor;
+use crate::subscription::Subscription;
+
+/// A replica and its sessions. Cheap to clone; all clones are the same node. When the last one is
+/// dropped, sessions end without waiting; [`shutdown`](Self::shutdown) to let them finish.
+///
+/// ```
+/// use scuttlebutt::LwwMap;
+/// use scuttlebutt_net::Node;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Node::builder(LwwMap::new()).listen("127.0.0.1:0").start().await?;
+/// let address = server.listeners()[0].address().to_string();
+/// let client = Node::builder(LwwMap::new()).peer(&address).start().await?;
+///
+/// let written = client.update(LwwMap::set("greeting", "hello")?).await?;
+/// client.deliver(&written, &client.peers()[0]).await?;
+/// assert_eq!(server.read(|map| map.get::<String>("greeting"))?, Some("hello".to_owned()));
+///
+/// client.shutdown().await;
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Node<M> {
+    inner: Arc<Inner<M>>,
+    /// Ends everything when the last handle goes.
+    _guard: Arc<StopOnDrop>,
+}
+
+pub(crate) struct Inner<M> {
+    pub(crate) shared: Arc<Shared<M>>,
+    pub(crate) limits: Limits,
+    pub(crate) shutdown: watch::Sender<bool>,
+    pub(crate) tasks: TaskTracker,
+    config: SessionConfig,
+    sessions: Mutex<BTreeMap<u64, Arc<SessionRecord>>>,
+    next_session: AtomicU64,
+    listeners: Mutex<Vec<Listener>>,
+    peers: Mutex<Vec<Peer>>,
+}
+
+struct StopOnDrop(watch::Sender<bool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl<M> Clone for Node<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            _guard: self._guard.clone(),
+        }
+    }
+}
+
+impl<M: Model + Send + 'static> Node<M> {
+    /// Describes a node that starts from `model`.
+    pub fn builder(model: M) -> Builder<M> {
+        Builder {
+            model,
+            id: None,
+            limits: Limits::default(),
+            config: SessionConfig::default(),
+            listen: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+
+    /// The source id under which this node writes.
+    #[must_use]
+    pub fn id(&self) -> SourceId {
+        self.inner.shared.read(|replica| replica.id().clone())
+    }
+
+    /// Writes. Returns the update when it is accepted; it then reaches every peer that stays.
+    ///
+    /// # Errors
+    /// [`UpdateError`]; nothing has changed then.
+    pub async fn update(&self, change: Change) -> Result<Update, UpdateError> {
+        if *self.inner.shutdown.borrow() {
+            return Err(UpdateError::ShutDown);
+        }
+        Ok(self
+            .inner
+            .shared
+            .write(|replica| replica.local_update(now_ms(), change))?)
+    }
+
+    /// Reads the data. The node waits meanwhile, so take what you need and leave.
+    pub fn read<T>(&self, read: impl FnOnce(&M) -> T) -> T {
+        self.inner.shared.read(|replica| read(replica.model()))
+    }
+
+    /// Reads the replica: its version vector, its history. The node waits meanwhile.
+    pub fn read_replica<T>(&self, read: impl FnOnce(&Replica<M>) -> T) -> T {
+        self.inner.shared.read(read)
+    }
+
+    /// Changes the replica: loads updates from elsewhere, for example. The node waits meanwhile.
+    pub fn write_replica<T>(&self, write: impl FnOnce(&mut Replica<M>) -> T) -> T {
+        self.inner.shared.write(write)
+    }
+
+    /// All changes from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<M> {
+        self.subscribe_from(self.inner.shared.read(Replica::change_cursor))
+    }
+
+    /// All changes from a cursor on; [`ChangeCursor::default`] begins with what is held already.
+    #[must_use]
+    pub fn subscribe_from(&self, cursor: ChangeCursor) -> Subscription<M> {
+        Subscription::new(
+            self.inner.shared.clone(),
+            cursor,
+            self.inner.shutdown.subscribe(),
+        )
+    }
+
+    /// Opens a further listener, at `host:port`, `tcp://host:port` or `unix:PATH`.
+    ///
+    /// # Errors
+    /// [`ListenError`] when the address is none or cannot be bound.
+    pub async fn listen(&self, address: &str) -> Result<Listener, ListenError> {
+        self.listen_with(&address.parse()?, self.inner.config.clone())
+            .await
+    }
+
+    /// Opens a further listener whose sessions have options of their own.
+    ///
+    /// # Errors
+    /// [`ListenError`] when the address cannot be bound.
+    pub async fn listen_with(
+        &self,
+        address: &Address,
+        config: SessionConfig,
+    ) -> Result<Listener, ListenError> {
+        if *self.inner.shutdown.borrow() {
+            return Err(ListenError::ShutDown);
+        }
+        let (acceptor, bound) =
+            Acceptor::bind(address)
+                .await
+                .map_err(|error| ListenError::Bind {
+                    address: address.clone(),
+                    error,
+                })?;
+        let listener = Listener::start(&self.inner, acceptor, bound, config);
+        lock(&self.inner.listeners).push(listener.clone());
+        Ok(listener)
+    }
+
+    /// The listeners there are.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Listener> {
+        lock(&self.inner.listeners).clone()
+    }
+
+    /// Dials a further peer, and again whenever the connection ends.
+    ///
+    /// # Errors
+    /// When the text is no address.
+    pub fn add_peer(&self, address: &str) -> Result<Peer, crate::InvalidAddress> {
+        Ok(self.add_peer_with(address.parse()?, self.inner.config.clone()))
+    }
+
+    /// Dials a further peer, with options of its own.
+    pub fn add_peer_with(&self, address: Address, config: SessionConfig) -> Peer {
+        let peer = Peer::start(&self.inner, address, config);
+        lock(&self.inner.peers).push(peer.clone());
+        peer
+    }
+
+    /// The peers that are dialled.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        lock(&self.inner.peers).clone()
+    }
+
+    /// The sessions there are, dialled and accepted.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        let sessions: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
+        sessions.iter().map(|record| record.status()).collect()
+    }
+
+    /// Number of sessions.
+    #[must_use]
+    #[doc(alias = "_streams")]
+    pub fn session_count(&self) -> usize {
+        lock(&self.inner.sessions).len()
+    }
+
+    /// Runs one session over any stream, to its end. `remote` names the other end in logs.
+    ///
+    /// # Errors
+    /// [`LinkError`] when it ended other than by agreement.
+    pub async fn attach(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        remote: &str,
+        config: SessionConfig,
+    ) -> Result<SessionStatus, LinkError> {
+        let halves = tokio::io::split(Box::pin(stream));
+        let shutdown = self.inner.shutdown.subscribe();
+        self.inner
+            .run_session(halves, remote.to_owned(), config, shutdown, None)
+            .await
+    }
+
+    /// Dials once and runs one session to its end. With [`Mode::CatchUp`] that is when both sides
+    /// have what the other held.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the peer cannot be reached or the session ended other than by agreement.
+    pub async fn connect_once(
+        &self,
+        address: &Address,
+        config: SessionConfig,
+    ) -> Result<SessionStatus, LinkError> {
+        let halves = peer::dial(&self.inner, address).await?;
+        let shutdown = self.inner.shutdown.subscribe();
+        self.inner
+            .run_session(halves, address.to_string(), config, shutdown, None)
+            .await
+    }
+
+    /// Joins two nodes of one process, until either is shut down. Their source ids must differ.
+    ///
+    /// ```
+    /// use scuttlebutt::LwwMap;
+    /// use scuttlebutt_net::Node;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let a = Node::builder(LwwMap::new()).start().await?;
+    /// let b = Node::builder(LwwMap::new()).start().await?;
+    /// a.link(&b);
+    /// let mut changes = b.subscribe();
+    /// a.update(LwwMap::set("k", &1)?).await?;
+    /// changes.next().await;
+    /// assert_eq!(b.read(|map| map.get::<i32>("k"))?, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "clone")]
+    pub fn link(&self, other: &Node<M>) {
+        let (here, there) = tokio::io::duplex(self.inner.limits.output_bytes_max.max(1));
+        for (node, stream) in [(self, here), (other, there)] {
+            let inner = node.inner.clone();
+            node.inner.tasks.spawn(async move {
+                let shutdown = inner.shutdown.subscribe();
+                let halves = tokio::io::split(stream);
+                let config = inner.config.clone();
+                let ended =
+                    inner.run_session(halves, "this process".to_owned(), config, shutdown, None);
+                if let Err(error) = ended.await {
+                    tracing::warn!("{error}");
+                }
+            });
+        }
+    }
+
+    /// Waits until a peer provably holds an update of this node, whatever the peer.
+    ///
+    /// Nodes of this implementation promise in each session what they hold. A replica of the
+    /// original acknowledges nothing, but sends an accepted update back; one that does not is asked
+    /// over a second connection for what it holds of this node's writes. An update that a newer one
+    /// superseded meanwhile has nothing left to deliver, and counts as delivered.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]. There is no time limit while the peer cannot be reached: it goes on being
+    /// dialled.
+    pub async fn deliver(&self, update: &Update, peer: &Peer) -> Result<(), DeliveryError> {
+        /// How long a peer may take to confirm by itself before it is asked.
+        const PATIENCE: Duration = Duration::from_millis(500);
+
+        let mut status = peer.watch();
+        let is_confirmed = |status: &PeerStatus| status.confirmed >= Some(update.timestamp());
+        let is_settled = |status: &PeerStatus| {
+            is_confirmed(status) || matches!(status.state, PeerState::Synced | PeerState::Removed)
+        };
+        loop {
+            let settled = status
+                .wait_for(is_settled)
+                .await
+                .map(|status| status.clone());
+            match settled {
+                Ok(status) if is_confirmed(&status) => return Ok(()),
+                Ok(status) if status.state != PeerState::Removed => {}
+                _ => return Err(LinkError::ShutDown.into()),
+            }
+            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, status.wait_for(is_confirmed)).await {
+                return Ok(());
+            }
+            if !self
+                .inner
+                .shared
+                .read(|replica| replica.is_live(&update.id()))
+            {
+                return Ok(());
+            }
+            if status.borrow().state == PeerState::Synced {
+                let config = SessionConfig {
+                    direction: scuttlebutt::Direction::ReceiveOnly,
+                    mode: Mode::CatchUp,
+                    ask_for_own: true,
+                    ..self.inner.config.clone()
+                };
+                let asked = self.connect_once(peer.address(), config).await?;
+                let is_live = self
+                    .inner
+                    .shared
+                    .read(|replica| replica.is_live(&update.id()));
+                return if asked.confirmed >= Some(update.timestamp()) || !is_live {
+                    Ok(())
+                } else if is_confirmed(&status.borrow()) {
+                    Ok(())
+                } else {
+                    Err(DeliveryError::NotAccepted)
+                };
+            }
+        }
+    }
+
+    /// Stops accepting and dialling, lets every session send what was accepted, and waits for them,
+    /// each for at most [`Limits::shutdown_wait_ms_max`].
+    #[doc(alias = "dispose")]
+    pub async fn shutdown(&self) {
+        self.inner.shutdown.send_replace(true);
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}
+
+impl<M: Model + Send + 'static> Inner<M> {
+    /// Runs one session to its end, visible among the node's sessions meanwhile.
+    pub(crate) async fn run_session(
+        self: &Arc<Self>,
+        (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+        remote: String,
+        config: SessionConfig,
+        shutdown: watch::Receiver<bool>,
+        peer: Option<&watch::Sender<PeerStatus>>,
+    ) -> Result<SessionStatus, LinkError> {
+        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let record = Arc::new(SessionRecord::new(id, remote));
+        let _listed = {
+            let mut sessions = lock(&self.sessions);
+            if sessions.len() >= self.limits.sessions_max {
+                return Err(LinkError::TooManySessions {
+                    limit: self.limits.sessions_max,
+                });
+            }
+            sessions.insert(id, record.clone());
+            Listed { inner: self, id }
+        };
+        let mut recorder = Recorder {
+            record: &record,
+            peer,
+        };
+        connection::drive(
+            &self.shared,
+            reader,
+            writer,
+            config,
+            shutdown,
+            &mut recorder,
+        )
+        .await?;
+        Ok(record.status())
+    }
+
+    pub(crate) fn forget_peer(&self, address: &Address) {
+        lock(&self.peers).retain(|peer| peer.address() != address);
+    }
+
+    pub(crate) fn forget_listener(&self, address: &Address) {
+        lock(&self.listeners).retain(|listener| listener.address() != address);
+    }
+}
+
+/// A session's place in the list, given up even when its task is dropped.
+struct Listed<'a, M> {
+    inner: &'a Inner<M>,
+    id: u64,
+}
+
+impl<M> Drop for Listed<'_, M> {
+    fn drop(&mut self) {
+        lock(&self.inner.sessions).remove(&self.id);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Describes a node before it starts.
+pub struct Builder<M> {
+    model: M,
+    id: Option<SourceId>,
+    limits: Limits,
+    config: SessionConfig,
+    listen: Vec<String>,
+    peers: Vec<String>,
+}
+
+impl<M: Model + Send + 'static> Builder<M> {
+    /// The source id under which the node writes. Without this a fresh one is drawn, which is right
+    /// for a node that forgets its updates when it ends.
+    #[must_use]
+    pub fn id(mut self, id: SourceId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Bounds other than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The options of all sessions that are not given their own.
+    #[must_use]
+    pub fn sessions(mut self, config: SessionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Listens at `host:port`, `tcp://host:port` or `unix:PATH`. Port 0 lets the system choose.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen.push(address.to_owned());
+        self
+    }
+
+    /// Dials a peer, and again whenever the connection ends.
+    #[must_use]
+    pub fn peer(mut self, address: &str) -> Self {
+        self.peers.push(address.to_owned());
+        self
+    }
+
+    /// Starts the node on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`] when an address is none or cannot be bound.
+    pub async fn start(self) -> Result<Node<M>, ListenError> {
+        let id = self
+            .id
+            .unwrap_or_else(|| SourceId::from_random(rand::random()));
+        let replica = Replica::with_limits(id, self.model, self.limits.clone());
+        let shutdown = watch::Sender::new(false);
+        let inner = Arc::new(Inner {
+            shared: Shared::new(replica),
+            limits: self.limits,
+            shutdown: shutdown.clone(),
+            tasks: TaskTracker::new(),
+            config: self.config,
+            sessions: Mutex::default(),
+            next_session: AtomicU64::new(1),
+            listeners: Mutex::default(),
+            peers: Mutex::default(),
+        });
+        let node = Node {
+            inner,
+            _guard: Arc::new(StopOnDrop(shutdown)),
+        };
+        for address in &self.listen {
+            node.listen(address).await?;
+        }
+        for address in &self.peers {
+            node.add_peer(address)?;
+        }
+        Ok(node)
+    }
+}

@@ -1,0 +1,193 @@
+//! A peer that is dialled, and dialled again for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scuttlebutt::{Model, SessionConfig};
+use tokio::sync::{Notify, watch};
+use tracing::Instrument;
+
+use crate::address::Address;
+use crate::backoff::Backoff;
+use crate::error::LinkError;
+use crate::node::Inner;
+use crate::status::{PeerState, PeerStatus};
+use crate::stream;
+
+/// A peer of a node. Dropping it changes nothing; [`remove`](Self::remove) it to stop dialling.
+#[derive(Clone)]
+pub struct Peer(Arc<Record>);
+
+pub(crate) struct Record {
+    address: Address,
+    status: watch::Sender<PeerStatus>,
+    redial: Notify,
+    /// Tells its session to leave, and its task to end.
+    removed: watch::Sender<bool>,
+}
+
+impl Peer {
+    /// Starts dialling.
+    pub(crate) fn start<M: Model + Send + 'static>(
+        inner: &Arc<Inner<M>>,
+        address: Address,
+        config: SessionConfig,
+    ) -> Self {
+        let record = Arc::new(Record {
+            address,
+            status: watch::Sender::new(PeerStatus::default()),
+            redial: Notify::new(),
+            removed: watch::Sender::new(false),
+        });
+        let span = tracing::info_span!("peer", address = %record.address);
+        let task = keep_dialling(inner.clone(), record.clone(), config).instrument(span);
+        inner.tasks.spawn(task);
+        Self(record)
+    }
+
+    /// Where it is dialled.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.0.address
+    }
+
+    /// How it stands now.
+    #[must_use]
+    pub fn status(&self) -> PeerStatus {
+        self.0.status.borrow().clone()
+    }
+
+    /// Follows how it stands.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<PeerStatus> {
+        self.0.status.subscribe()
+    }
+
+    /// Waits until both sides have what the other held when the session began.
+    ///
+    /// # Errors
+    /// The reason why the first dial or session failed, while the peer goes on being dialled.
+    pub async fn synced(&self) -> Result<PeerStatus, LinkError> {
+        let mut status = self.watch();
+        let settled = status
+            .wait_for(|status| {
+                matches!(status.state, PeerState::Synced | PeerState::Removed)
+                    || status.last_error.is_some()
+            })
+            .await;
+        match settled {
+            Ok(status) if status.state == PeerState::Synced => Ok(status.clone()),
+            Ok(status) => Err(status.last_error.clone().unwrap_or(LinkError::ShutDown)),
+            Err(_) => Err(LinkError::ShutDown),
+        }
+    }
+
+    /// Dials at once if it is waiting, and starts over with the shortest delay.
+    pub fn redial(&self) {
+        self.0.redial.notify_one();
+    }
+
+    /// Stops dialling; a session that there is leaves once it has sent what was accepted.
+    pub fn remove(&self) {
+        self.0.removed.send_replace(true);
+    }
+}
+
+async fn keep_dialling<M: Model + Send + 'static>(
+    inner: Arc<Inner<M>>,
+    record: Arc<Record>,
+    config: SessionConfig,
+) {
+    let mut removed = record.removed.subscribe();
+    let mut shutdown = inner.shutdown.subscribe();
+    let mut backoff = Backoff::new(&inner.limits);
+    loop {
+        let ended = dial_once(&inner, &record, config.clone()).await;
+        if *removed.borrow() || *shutdown.borrow() {
+            break;
+        }
+        let was_synced = record.status.borrow().state == PeerState::Synced;
+        if was_synced {
+            backoff.reset();
+        }
+        let delay = backoff.next(rand::random());
+        match &ended {
+            Ok(()) => tracing::info!(?delay, "the peer left"),
+            Err(error) => tracing::warn!(?delay, "{error}"),
+        }
+        record.status.send_modify(|status| {
+            status.session = None;
+            status.state = PeerState::Waiting { delay };
+            status.failures += u64::from(ended.is_err() && !was_synced);
+            status.last_error = ended.err();
+        });
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = record.redial.notified() => backoff.reset(),
+            _ = removed.wait_for(|is_removed| *is_removed) => break,
+            _ = shutdown.wait_for(|is_down| *is_down) => break,
+        }
+        record
+            .status
+            .send_modify(|status| status.state = PeerState::Dialling);
+    }
+    inner.forget_peer(&record.address);
+    record.status.send_modify(|status| {
+        status.session = None;
+        status.state = PeerState::Removed;
+    });
+}
+
+/// One dial and, if it succeeds, one session.
+async fn dial_once<M: Model + Send + 'static>(
+    inner: &Arc<Inner<M>>,
+    record: &Record,
+    config: SessionConfig,
+) -> Result<(), LinkError> {
+    let mut removed = record.removed.subscribe();
+    let mut shutdown = inner.shutdown.subscribe();
+    let halves = tokio::select! {
+        halves = dial(inner, &record.address) => halves?,
+        _ = removed.wait_for(|is_removed| *is_removed) => return Ok(()),
+        _ = shutdown.wait_for(|is_down| *is_down) => return Ok(()),
+    };
+    record
+        .status
+        .send_modify(|status| status.state = PeerState::CatchingUp);
+    // The session leaves on either signal.
+    let leave = watch::Sender::new(false);
+    let remote = record.address.to_string();
+    let session = inner.run_session(
+        halves,
+        remote,
+        config,
+        leave.subscribe(),
+        Some(&record.status),
+    );
+    tokio::pin!(session);
+    tokio::select! {
+        ended = &mut session => return ended.map(|_| ()),
+        _ = removed.wait_for(|is_removed| *is_removed) => {}
+        _ = shutdown.wait_for(|is_down| *is_down) => {}
+    }
+    leave.send_replace(true);
+    session.await.map(|_| ())
+}
+
+pub(crate) async fn dial<M>(
+    inner: &Inner<M>,
+    address: &Address,
+) -> Result<(stream::Reader, stream::Writer), LinkError> {
+    let wait = Duration::from_millis(inner.limits.dial_wait_ms_max);
+    let failed = |error| LinkError::Dial {
+        address: address.clone(),
+        error: Arc::new(error),
+    };
+    match tokio::time::timeout(wait, stream::dial(address)).await {
+        Ok(halves) => halves.map_err(failed),
+        Err(_) => Err(failed(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            format!("no answer within {} ms", wait.as_millis()),
+        ))),
+    }
+}

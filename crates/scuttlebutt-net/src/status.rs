@@ -1,0 +1,161 @@
+//! What can be seen of sessions and peers from outside.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use scuttlebutt::{SessionEvent, Timestamp};
+use tokio::sync::watch;
+
+use crate::connection::Observer;
+use crate::error::LinkError;
+
+/// A session of a node, as it stands.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SessionStatus {
+    /// Its number within this node.
+    pub id: u64,
+    /// Where the other end is.
+    pub remote: String,
+    /// The source id under which the peer writes, once it told one.
+    pub peer: Option<String>,
+    /// The metadata in the peer's digest, as JSON text.
+    pub metadata: Option<String>,
+    /// Whether the peer announced the extensions of this implementation.
+    pub has_extensions: bool,
+    /// Whether both sides have what the other held when they announced.
+    pub is_synced: bool,
+    /// The newest update of this node that the peer provably holds.
+    pub confirmed: Option<Timestamp>,
+    /// Updates that had no effect.
+    pub refused: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+}
+
+/// How it stands with a peer that is dialled.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// What is being done.
+    pub state: PeerState,
+    /// The session while there is one.
+    pub session: Option<SessionStatus>,
+    /// Dials that failed, or sessions that broke, since the last that reached sync.
+    pub failures: u64,
+    /// Why the last session ended or the last dial failed.
+    pub last_error: Option<LinkError>,
+    /// The newest update of this node that the peer provably holds, in any session so far.
+    pub confirmed: Option<Timestamp>,
+}
+
+/// What is being done about a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerState {
+    /// Dialling.
+    #[default]
+    Dialling,
+    /// Connected and catching up.
+    CatchingUp,
+    /// Connected and in sync; every new update is passed on.
+    Synced,
+    /// Waiting before the next dial.
+    Waiting {
+        /// How long, from when this state began.
+        delay: Duration,
+    },
+    /// No longer dialled.
+    Removed,
+}
+
+/// One session's status, shared with its node.
+pub(crate) struct SessionRecord(Mutex<SessionStatus>);
+
+impl SessionRecord {
+    pub(crate) fn new(id: u64, remote: String) -> Self {
+        Self(Mutex::new(SessionStatus {
+            id,
+            remote,
+            ..SessionStatus::default()
+        }))
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn update(&self, update: impl FnOnce(&mut SessionStatus)) {
+        update(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Writes a session's events into its record, the log, and the status of the peer it was dialled
+/// for.
+pub(crate) struct Recorder<'a> {
+    pub(crate) record: &'a SessionRecord,
+    pub(crate) peer: Option<&'a watch::Sender<PeerStatus>>,
+}
+
+impl Observer for Recorder<'_> {
+    fn event(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::DigestReceived {
+                peer,
+                metadata,
+                has_extensions,
+                vector,
+            } => {
+                self.record.update(|status| {
+                    status.peer = peer.as_ref().map(ToString::to_string);
+                    status.metadata.clone_from(metadata);
+                    status.has_extensions = *has_extensions;
+                });
+                tracing::debug!(sources = vector.len(), has_extensions, "digest received");
+            }
+            SessionEvent::Synced => {
+                self.record.update(|status| status.is_synced = true);
+                tracing::info!("in sync");
+            }
+            SessionEvent::Confirmed { timestamp } => {
+                self.record
+                    .update(|status| status.confirmed = Some(*timestamp));
+            }
+            SessionEvent::Refused { refusal, count } => {
+                self.record.update(|status| status.refused += count);
+                tracing::warn!(count, "{refusal}");
+            }
+            SessionEvent::HistorySent => tracing::debug!("history sent"),
+            SessionEvent::HistoryReceived => tracing::debug!("history received"),
+            _ => {}
+        }
+        if let Some(peer) = self.peer {
+            let session = self.record.status();
+            peer.send_modify(|status| {
+                status.confirmed = status.confirmed.max(session.confirmed);
+                status.state = if session.is_synced {
+                    PeerState::Synced
+                } else {
+                    PeerState::CatchingUp
+                };
+                if session.is_synced {
+                    status.failures = 0;
+                    status.last_error = None;
+                }
+                status.session = Some(session);
+            });
+        }
+    }
+
+    fn bytes(&mut self, received: usize, sent: usize) {
+        self.record.update(|status| {
+            status.bytes_received += received as u64;
+            status.bytes_sent += sent as u64;
+        });
+    }
+}
