@@ -42,5 +42,6 @@ pub use canonical::{TextLimits, canonicalize, to_canonical};
 pub use coerce::{to_js_number, to_js_string};
 pub use error::{JsonError, JsonErrorKind, ToCanonicalError};
 pub use number::{parse_number, write_number};
+pub(crate) use order::array_index;
 pub use string::{JsString, Utf16Units};
 pub use text::{Elements, Kind, Members, elements, kind, members};

@@ -27,7 +27,7 @@ impl Member {
 /// The array index a key is, given as a literal with its quotes: `"0"` to `"4294967294"`,
 /// without leading zeros.
 #[inline]
-pub(super) fn array_index(key: &[u8]) -> Option<u32> {
+pub(crate) fn array_index(key: &[u8]) -> Option<u32> {
     let digits = match key {
         [b'"', b'0', b'"'] => return Some(0),
         [b'"', digits @ .., b'"'] if digits.len() <= 10 => digits,

@@ -227,7 +227,7 @@ fn encode_vector<'a>(vector: impl Iterator<Item = (&'a SourceId, Timestamp)>, ou
     let mut indices = Vec::new();
     let mut others = Vec::new();
     for (source, timestamp) in vector {
-        match source.as_js_string().as_str().and_then(array_index) {
+        match json::array_index(source.json_literal().as_bytes()) {
             Some(index) => indices.push((index, source, timestamp)),
             None => others.push((source, timestamp)),
         }
@@ -246,18 +246,6 @@ fn encode_vector<'a>(vector: impl Iterator<Item = (&'a SourceId, Timestamp)>, ou
         timestamp.write_json(out);
     }
     out.push('}');
-}
-
-/// The array index that a string is the canonical form of.
-fn array_index(text: &str) -> Option<u32> {
-    let is_canonical = text == "0"
-        || text
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_digit() && b != b'0');
-    text.parse()
-        .ok()
-        .filter(|index| is_canonical && *index < u32::MAX)
 }
 
 #[cfg(test)]
