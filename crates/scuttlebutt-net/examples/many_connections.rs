@@ -6,11 +6,7 @@
 //! until all are in sync, the rate of a burst of updates to all of them, how long a single update
 //! takes to reach all, and the hub's memory and processor time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a measurement fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement fails by panicking")]
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -28,9 +24,7 @@ const SINGLE_UPDATES: usize = 100;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: usize| {
-        arguments
-            .get(at)
-            .map_or(Ok(default), |text| text.parse::<usize>())
+        arguments.get(at).map_or(Ok(default), |text| text.parse::<usize>())
     };
     match arguments.first().map(String::as_str) {
         Some("subscribers") => subscribe(&arguments[1], number(2, 0)?, number(3, 0)?).await,
@@ -39,18 +33,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn serve(connections: usize, updates: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let limits = Limits {
-        sessions_max: connections,
-        ..Limits::default()
-    };
-    let hub = Node::builder(LwwMap::new())
-        .limits(limits)
-        .listen("127.0.0.1:0")
-        .start()
-        .await?;
+    let limits = Limits { sessions_max: connections, ..Limits::default() };
+    let hub = Node::builder(LwwMap::new()).limits(limits).listen("127.0.0.1:0").start().await?;
     for key in 0..KEYS {
-        hub.update(LwwMap::set(format!("key-{key:010}"), &"v".repeat(62))?)
-            .await?;
+        hub.update(LwwMap::set(format!("key-{key:010}"), &"v".repeat(62))?).await?;
     }
     let (bytes_before, cpu_before) = (memory_bytes(), cpu_time());
     let begun = Instant::now();
@@ -61,13 +47,7 @@ async fn serve(connections: usize, updates: usize) -> Result<(), Box<dyn std::er
         .kill_on_drop(true)
         .spawn()?;
     let mut said = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let mut hear = async || {
-        said.next_line()
-            .await
-            .ok()
-            .flatten()
-            .expect("the subscribers answer")
-    };
+    let mut hear = async || said.next_line().await.ok().flatten().expect("the subscribers answer");
 
     hear().await;
     let synced = begun.elapsed();
@@ -83,8 +63,7 @@ async fn serve(connections: usize, updates: usize) -> Result<(), Box<dyn std::er
 
     let (begun, cpu_before) = (Instant::now(), cpu_time());
     for update in 0..updates {
-        hub.update(LwwMap::set(format!("live-{update:09}"), &"v".repeat(62))?)
-            .await?;
+        hub.update(LwwMap::set(format!("live-{update:09}"), &"v".repeat(62))?).await?;
     }
     hear().await;
     let (elapsed, cpu) = (begun.elapsed(), cpu_time() - cpu_before);
@@ -125,16 +104,10 @@ async fn subscribe(
         let mut stream = TcpStream::connect(address).await?;
         let line_read = line_read.clone();
         tokio::spawn(async move {
-            stream
-                .write_all(b"{\"id\":\"S\",\"clock\":{}}\n")
-                .await
-                .expect("sent");
+            stream.write_all(b"{\"id\":\"S\",\"clock\":{}}\n").await.expect("sent");
             let mut buffer = vec![0; 64 << 10];
             while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-                let lines = buffer[..count]
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count();
+                let lines = buffer[..count].iter().filter(|byte| **byte == b'\n').count();
                 line_read.send(lines).await.expect("counted");
             }
         });
@@ -159,25 +132,16 @@ async fn subscribe(
 fn memory_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = resident
-        .and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok())
-        .unwrap_or(0);
+    let kib: u64 =
+        resident.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
     kib * 1024
 }
 
 fn cpu_time() -> Duration {
     let mut nanos = 0;
-    for task in std::fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        nanos += stat
-            .split(' ')
-            .next()
-            .and_then(|text| text.parse::<u64>().ok())
-            .unwrap_or(0);
+        nanos += stat.split(' ').next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     }
     Duration::from_nanos(nanos)
 }

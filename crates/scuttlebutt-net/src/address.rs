@@ -38,10 +38,7 @@ impl FromStr for Address {
 
     /// Reads `host:port`, `tcp://host:port`, `unix:PATH` or `unix://PATH`.
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let invalid = |reason| InvalidAddress {
-            address: text.to_owned(),
-            reason,
-        };
+        let invalid = |reason| InvalidAddress { address: text.to_owned(), reason };
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() {
@@ -54,19 +51,15 @@ impl FromStr for Address {
         if address.contains("://") {
             return Err(invalid("the scheme is not known"));
         }
-        let (host, port) = address
-            .rsplit_once(':')
-            .ok_or_else(|| invalid("the port is missing"))?;
+        let (host, port) =
+            address.rsplit_once(':').ok_or_else(|| invalid("the port is missing"))?;
         if host.is_empty() {
             return Err(invalid("the host is missing"));
         }
         if host.contains(':') && !host.starts_with('[') {
-            return Err(invalid(
-                "an IPv6 address stands in brackets, as in [::1]:7000",
-            ));
+            return Err(invalid("an IPv6 address stands in brackets, as in [::1]:7000"));
         }
-        port.parse::<u16>()
-            .map_err(|_| invalid("the port is not a number below 65536"))?;
+        port.parse::<u16>().map_err(|_| invalid("the port is not a number below 65536"))?;
         Ok(Self::Tcp(address.to_owned()))
     }
 }
@@ -101,16 +94,9 @@ mod tests {
             ("localhost:70000", "the port is not a number below 65536"),
             ("unix:", "the path is missing"),
             ("ftp://localhost:1", "the scheme is not known"),
-            (
-                "::1:7000",
-                "an IPv6 address stands in brackets, as in [::1]:7000",
-            ),
+            ("::1:7000", "an IPv6 address stands in brackets, as in [::1]:7000"),
         ] {
-            assert_eq!(
-                text.parse::<Address>().map_err(|e| e.reason),
-                Err(reason),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Address>().map_err(|e| e.reason), Err(reason), "{text}");
         }
     }
 }

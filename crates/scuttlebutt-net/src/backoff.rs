@@ -14,11 +14,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            min_ms: limits.redial_delay_ms_min,
-            max_ms: limits.redial_delay_ms_max,
-            failures: 0,
-        }
+        Self { min_ms: limits.redial_delay_ms_min, max_ms: limits.redial_delay_ms_max, failures: 0 }
     }
 
     /// Starts over.
@@ -41,11 +37,8 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_bound_and_start_over() {
-        let limits = Limits {
-            redial_delay_ms_min: 100,
-            redial_delay_ms_max: 500,
-            ..Limits::default()
-        };
+        let limits =
+            Limits { redial_delay_ms_min: 100, redial_delay_ms_max: 500, ..Limits::default() };
         let mut backoff = Backoff::new(&limits);
         let delays: Vec<_> = (0..4).map(|_| backoff.next(1.0).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 500]);

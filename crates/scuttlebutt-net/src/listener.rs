@@ -30,13 +30,7 @@ impl Listener {
     ) -> Self {
         let closed = Arc::new(watch::Sender::new(false));
         let span = tracing::info_span!("listener", %address);
-        let task = accept(
-            inner.clone(),
-            acceptor,
-            address.clone(),
-            config,
-            closed.subscribe(),
-        );
+        let task = accept(inner.clone(), acceptor, address.clone(), config, closed.subscribe());
         inner.tasks.spawn(task.instrument(span));
         Self { address, closed }
     }
@@ -80,10 +74,7 @@ async fn accept<M: Model + Send + 'static>(
         let task = async move {
             let shutdown = session_inner.shutdown.subscribe();
             let halves = (reader, writer);
-            match session_inner
-                .run_session(halves, remote, config, shutdown, None)
-                .await
-            {
+            match session_inner.run_session(halves, remote, config, shutdown, None).await {
                 Ok(_) => tracing::info!("the peer left"),
                 Err(error) => tracing::warn!("{error}"),
             }

@@ -72,10 +72,7 @@ impl Drop for StopOnDrop {
 
 impl<M> Clone for Node<M> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            _guard: self._guard.clone(),
-        }
+        Self { inner: self.inner.clone(), _guard: self._guard.clone() }
     }
 }
 
@@ -106,10 +103,7 @@ impl<M: Model + Send + 'static> Node<M> {
         if *self.inner.shutdown.borrow() {
             return Err(UpdateError::ShutDown);
         }
-        Ok(self
-            .inner
-            .shared
-            .write(|replica| replica.local_update(now_ms(), change))?)
+        Ok(self.inner.shared.write(|replica| replica.local_update(now_ms(), change))?)
     }
 
     /// Reads the data. The node waits meanwhile, so take what you need and leave.
@@ -136,11 +130,7 @@ impl<M: Model + Send + 'static> Node<M> {
     /// All changes from a cursor on; [`ChangeCursor::default`] begins with what is held already.
     #[must_use]
     pub fn subscribe_from(&self, cursor: ChangeCursor) -> Subscription<M> {
-        Subscription::new(
-            self.inner.shared.clone(),
-            cursor,
-            self.inner.shutdown.subscribe(),
-        )
+        Subscription::new(self.inner.shared.clone(), cursor, self.inner.shutdown.subscribe())
     }
 
     /// Opens a further listener, at `host:port`, `tcp://host:port` or `unix:PATH`.
@@ -148,8 +138,7 @@ impl<M: Model + Send + 'static> Node<M> {
     /// # Errors
     /// [`ListenError`] when the address is none or cannot be bound.
     pub async fn listen(&self, address: &str) -> Result<Listener, ListenError> {
-        self.listen_with(&address.parse()?, self.inner.config.clone())
-            .await
+        self.listen_with(&address.parse()?, self.inner.config.clone()).await
     }
 
     /// Opens a further listener whose sessions have options of their own.
@@ -164,13 +153,9 @@ impl<M: Model + Send + 'static> Node<M> {
         if *self.inner.shutdown.borrow() {
             return Err(ListenError::ShutDown);
         }
-        let (acceptor, bound) =
-            Acceptor::bind(address)
-                .await
-                .map_err(|error| ListenError::Bind {
-                    address: address.clone(),
-                    error,
-                })?;
+        let (acceptor, bound) = Acceptor::bind(address)
+            .await
+            .map_err(|error| ListenError::Bind { address: address.clone(), error })?;
         let listener = Listener::start(&self.inner, acceptor, bound, config);
         lock(&self.inner.listeners).push(listener.clone());
         Ok(listener)
@@ -229,9 +214,7 @@ impl<M: Model + Send + 'static> Node<M> {
     ) -> Result<SessionStatus, LinkError> {
         let halves = tokio::io::split(Box::pin(stream));
         let shutdown = self.inner.shutdown.subscribe();
-        self.inner
-            .run_session(halves, remote.to_owned(), config, shutdown, None)
-            .await
+        self.inner.run_session(halves, remote.to_owned(), config, shutdown, None).await
     }
 
     /// Dials once and runs one session to its end. With [`Mode::CatchUp`] that is when both sides
@@ -246,9 +229,7 @@ impl<M: Model + Send + 'static> Node<M> {
     ) -> Result<SessionStatus, LinkError> {
         let halves = peer::dial(&self.inner, address).await?;
         let shutdown = self.inner.shutdown.subscribe();
-        self.inner
-            .run_session(halves, address.to_string(), config, shutdown, None)
-            .await
+        self.inner.run_session(halves, address.to_string(), config, shutdown, None).await
     }
 
     /// Joins two nodes of one process, until either is shut down. Their source ids must differ.
@@ -307,10 +288,7 @@ impl<M: Model + Send + 'static> Node<M> {
             is_confirmed(status) || matches!(status.state, PeerState::Synced | PeerState::Removed)
         };
         loop {
-            let settled = status
-                .wait_for(is_settled)
-                .await
-                .map(|status| status.clone());
+            let settled = status.wait_for(is_settled).await.map(|status| status.clone());
             match settled {
                 Ok(status) if is_confirmed(&status) => return Ok(()),
                 Ok(status) if status.state != PeerState::Removed => {}
@@ -319,11 +297,7 @@ impl<M: Model + Send + 'static> Node<M> {
             if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, status.wait_for(is_confirmed)).await {
                 return Ok(());
             }
-            if !self
-                .inner
-                .shared
-                .read(|replica| replica.is_live(&update.id()))
-            {
+            if !self.inner.shared.read(|replica| replica.is_live(&update.id())) {
                 return Ok(());
             }
             if status.borrow().state == PeerState::Synced {
@@ -334,17 +308,10 @@ impl<M: Model + Send + 'static> Node<M> {
                     ..self.inner.config.clone()
                 };
                 let asked = self.connect_once(peer.address(), config).await?;
-                let is_live = self
-                    .inner
-                    .shared
-                    .read(|replica| replica.is_live(&update.id()));
-                return if asked.confirmed >= Some(update.timestamp()) || !is_live {
-                    Ok(())
-                } else if is_confirmed(&status.borrow()) {
-                    Ok(())
-                } else {
-                    Err(DeliveryError::NotAccepted)
-                };
+                let is_delivered = asked.confirmed >= Some(update.timestamp())
+                    || is_confirmed(&status.borrow())
+                    || !self.inner.shared.read(|replica| replica.is_live(&update.id()));
+                return if is_delivered { Ok(()) } else { Err(DeliveryError::NotAccepted) };
             }
         }
     }
@@ -374,26 +341,13 @@ impl<M: Model + Send + 'static> Inner<M> {
         let _listed = {
             let mut sessions = lock(&self.sessions);
             if sessions.len() >= self.limits.sessions_max {
-                return Err(LinkError::TooManySessions {
-                    limit: self.limits.sessions_max,
-                });
+                return Err(LinkError::TooManySessions { limit: self.limits.sessions_max });
             }
             sessions.insert(id, record.clone());
             Listed { inner: self, id }
         };
-        let mut recorder = Recorder {
-            record: &record,
-            peer,
-        };
-        connection::drive(
-            &self.shared,
-            reader,
-            writer,
-            config,
-            shutdown,
-            &mut recorder,
-        )
-        .await?;
+        let mut recorder = Recorder { record: &record, peer };
+        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder).await?;
         Ok(record.status())
     }
 
@@ -474,9 +428,7 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// # Errors
     /// [`ListenError`] when an address is none or cannot be bound.
     pub async fn start(self) -> Result<Node<M>, ListenError> {
-        let id = self
-            .id
-            .unwrap_or_else(|| SourceId::from_random(rand::random()));
+        let id = self.id.unwrap_or_else(|| SourceId::from_random(rand::random()));
         let replica = Replica::with_limits(id, self.model, self.limits.clone());
         let shutdown = watch::Sender::new(false);
         let inner = Arc::new(Inner {
@@ -490,10 +442,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             listeners: Mutex::default(),
             peers: Mutex::default(),
         });
-        let node = Node {
-            inner,
-            _guard: Arc::new(StopOnDrop(shutdown)),
-        };
+        let node = Node { inner, _guard: Arc::new(StopOnDrop(shutdown)) };
         for address in &self.listen {
             node.listen(address).await?;
         }

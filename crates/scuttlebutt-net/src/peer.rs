@@ -127,9 +127,7 @@ async fn keep_dialling<M: Model + Send + 'static>(
             _ = removed.wait_for(|is_removed| *is_removed) => break,
             _ = shutdown.wait_for(|is_down| *is_down) => break,
         }
-        record
-            .status
-            .send_modify(|status| status.state = PeerState::Dialling);
+        record.status.send_modify(|status| status.state = PeerState::Dialling);
     }
     inner.forget_peer(&record.address);
     record.status.send_modify(|status| {
@@ -151,19 +149,12 @@ async fn dial_once<M: Model + Send + 'static>(
         _ = removed.wait_for(|is_removed| *is_removed) => return Ok(()),
         _ = shutdown.wait_for(|is_down| *is_down) => return Ok(()),
     };
-    record
-        .status
-        .send_modify(|status| status.state = PeerState::CatchingUp);
+    record.status.send_modify(|status| status.state = PeerState::CatchingUp);
     // The session leaves on either signal.
     let leave = watch::Sender::new(false);
     let remote = record.address.to_string();
-    let session = inner.run_session(
-        halves,
-        remote,
-        config,
-        leave.subscribe(),
-        Some(&record.status),
-    );
+    let session =
+        inner.run_session(halves, remote, config, leave.subscribe(), Some(&record.status));
     tokio::pin!(session);
     tokio::select! {
         ended = &mut session => return ended.map(|_| ()),
@@ -179,10 +170,7 @@ pub(crate) async fn dial<M>(
     address: &Address,
 ) -> Result<(stream::Reader, stream::Writer), LinkError> {
     let wait = Duration::from_millis(inner.limits.dial_wait_ms_max);
-    let failed = |error| LinkError::Dial {
-        address: address.clone(),
-        error: Arc::new(error),
-    };
+    let failed = |error| LinkError::Dial { address: address.clone(), error: Arc::new(error) };
     match tokio::time::timeout(wait, stream::dial(address)).await {
         Ok(halves) => halves.map_err(failed),
         Err(_) => Err(failed(std::io::Error::new(

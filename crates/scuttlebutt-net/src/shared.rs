@@ -17,10 +17,7 @@ pub(crate) struct Shared<M> {
 impl<M: Model> Shared<M> {
     pub(crate) fn new(replica: Replica<M>) -> Arc<Self> {
         let revision = watch::Sender::new(replica.revision());
-        Arc::new(Self {
-            replica: Mutex::new(replica),
-            revision,
-        })
+        Arc::new(Self { replica: Mutex::new(replica), revision })
     }
 
     /// Reads.
@@ -64,7 +61,5 @@ impl<M: Model> Shared<M> {
 
 /// The wall clock, in milliseconds since the epoch, as JavaScript's `Date.now()` reads it.
 pub(crate) fn now_ms() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_millis() as f64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_millis() as f64)
 }

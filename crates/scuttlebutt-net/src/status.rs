@@ -76,18 +76,11 @@ pub(crate) struct SessionRecord(Mutex<SessionStatus>);
 
 impl SessionRecord {
     pub(crate) fn new(id: u64, remote: String) -> Self {
-        Self(Mutex::new(SessionStatus {
-            id,
-            remote,
-            ..SessionStatus::default()
-        }))
+        Self(Mutex::new(SessionStatus { id, remote, ..SessionStatus::default() }))
     }
 
     pub(crate) fn status(&self) -> SessionStatus {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn update(&self, update: impl FnOnce(&mut SessionStatus)) {
@@ -105,12 +98,7 @@ pub(crate) struct Recorder<'a> {
 impl Observer for Recorder<'_> {
     fn event(&mut self, event: &SessionEvent) {
         match event {
-            SessionEvent::DigestReceived {
-                peer,
-                metadata,
-                has_extensions,
-                vector,
-            } => {
+            SessionEvent::DigestReceived { peer, metadata, has_extensions, vector } => {
                 self.record.update(|status| {
                     status.peer = peer.as_ref().map(ToString::to_string);
                     status.metadata.clone_from(metadata);
@@ -123,8 +111,7 @@ impl Observer for Recorder<'_> {
                 tracing::info!("in sync");
             }
             SessionEvent::Confirmed { timestamp } => {
-                self.record
-                    .update(|status| status.confirmed = Some(*timestamp));
+                self.record.update(|status| status.confirmed = Some(*timestamp));
             }
             SessionEvent::Refused { refusal, count } => {
                 self.record.update(|status| status.refused += count);
@@ -138,11 +125,8 @@ impl Observer for Recorder<'_> {
             let session = self.record.status();
             peer.send_modify(|status| {
                 status.confirmed = status.confirmed.max(session.confirmed);
-                status.state = if session.is_synced {
-                    PeerState::Synced
-                } else {
-                    PeerState::CatchingUp
-                };
+                status.state =
+                    if session.is_synced { PeerState::Synced } else { PeerState::CatchingUp };
                 if session.is_synced {
                     status.failures = 0;
                     status.last_error = None;

@@ -24,9 +24,7 @@ pub(crate) async fn dial(address: &Address) -> io::Result<(Reader, Writer)> {
 
 fn tcp_halves(stream: TcpStream) -> io::Result<(Reader, Writer)> {
     stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE);
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
     socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     let (reader, writer) = stream.into_split();
     Ok((Box::new(reader), Box::new(writer)))
@@ -96,9 +94,5 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
         Ok(_) => false,
     };
-    if is_socket && is_refused {
-        std::fs::remove_file(path)
-    } else {
-        Ok(())
-    }
+    if is_socket && is_refused { std::fs::remove_file(path) } else { Ok(()) }
 }

@@ -50,15 +50,7 @@ impl<M: Model> Subscription<M> {
         let changed = WatchStream::new(shared.subscribe());
         let batch_max = shared.read(|replica| replica.limits().subscription_batch_max.max(1));
         let stopped = WatchStream::new(stopped);
-        Self {
-            shared,
-            cursor,
-            changed,
-            ready: VecDeque::new(),
-            stopped,
-            is_over: false,
-            batch_max,
-        }
+        Self { shared, cursor, changed, ready: VecDeque::new(), stopped, is_over: false, batch_max }
     }
 
     /// The next notice; `None` when the node was shut down and everything was read.
@@ -80,10 +72,7 @@ impl<M: Model> Subscription<M> {
                     missed => ready.push_back(Notice::Missed(missed)),
                 }
                 let update = changed.update.clone();
-                ready.push_back(Notice::Changed {
-                    update,
-                    is_local: changed.is_local,
-                });
+                ready.push_back(Notice::Changed { update, is_local: changed.is_local });
             }
         });
     }

@@ -1,10 +1,6 @@
 //! Nodes over real sockets.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -18,36 +14,21 @@ use tokio::net::{TcpListener, TcpStream};
 type Map = Node<LwwMap>;
 
 async fn server() -> (Map, String) {
-    let node = Node::builder(LwwMap::new())
-        .listen("127.0.0.1:0")
-        .start()
-        .await
-        .unwrap();
+    let node = Node::builder(LwwMap::new()).listen("127.0.0.1:0").start().await.unwrap();
     let address = node.listeners()[0].address().to_string();
     (node, address)
 }
 
 async fn client(address: &str) -> Map {
-    Node::builder(LwwMap::new())
-        .limits(impatient())
-        .peer(address)
-        .start()
-        .await
-        .unwrap()
+    Node::builder(LwwMap::new()).limits(impatient()).peer(address).start().await.unwrap()
 }
 
 fn impatient() -> Limits {
-    Limits {
-        redial_delay_ms_min: 5,
-        redial_delay_ms_max: 50,
-        ..Limits::default()
-    }
+    Limits { redial_delay_ms_min: 5, redial_delay_ms_max: 50, ..Limits::default() }
 }
 
 async fn set(node: &Map, key: &str, value: i32) {
-    node.update(LwwMap::set(key, &value).unwrap())
-        .await
-        .unwrap();
+    node.update(LwwMap::set(key, &value).unwrap()).await.unwrap();
 }
 
 /// Waits until a node shows `expected`.
@@ -58,10 +39,7 @@ async fn shows(node: &Map, expected: &str) {
             changes.next().await.expect("the node is running");
         }
     };
-    if tokio::time::timeout(Duration::from_secs(20), shown)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(Duration::from_secs(20), shown).await.is_err() {
         panic!("shows {} instead of {expected}", node.read(LwwMap::to_json));
     }
 }
@@ -80,12 +58,8 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 async fn a_line_of_nodes_converges_and_vectors_become_equal() {
     let (left, address) = server().await;
     set(&left, "left", 1).await;
-    let middle = Node::builder(LwwMap::new())
-        .peer(&address)
-        .listen("127.0.0.1:0")
-        .start()
-        .await
-        .unwrap();
+    let middle =
+        Node::builder(LwwMap::new()).peer(&address).listen("127.0.0.1:0").start().await.unwrap();
     let right = client(&middle.listeners()[0].address().to_string()).await;
     set(&right, "right", 2).await;
     for node in [&left, &middle, &right] {
@@ -108,18 +82,11 @@ async fn a_peer_is_dialled_until_it_is_there_and_again_when_it_returns() {
     let node = client(&address).await;
     let peer = node.peers().remove(0);
     eventually("a failure", || peer.status().failures > 1).await;
-    assert!(matches!(
-        peer.status().last_error,
-        Some(LinkError::Dial { .. })
-    ));
+    assert!(matches!(peer.status().last_error, Some(LinkError::Dial { .. })));
     set(&node, "k", 1).await;
 
     for round in 0..3 {
-        let server = Node::builder(LwwMap::new())
-            .listen(&address)
-            .start()
-            .await
-            .unwrap();
+        let server = Node::builder(LwwMap::new()).listen(&address).start().await.unwrap();
         shows(&server, r#"{"k":1}"#).await;
         peer.synced().await.ok();
         eventually("sync", || peer.status().state == PeerState::Synced).await;
@@ -139,10 +106,7 @@ async fn shutdown_sends_what_was_accepted() {
     }
     node.shutdown().await;
     assert_eq!(server.read(LwwMap::len), 20_000);
-    assert!(
-        node.update(LwwMap::remove("k")).await.is_err(),
-        "a node that was shut down"
-    );
+    assert!(node.update(LwwMap::remove("k")).await.is_err(), "a node that was shut down");
     assert!(node.subscribe().next().await.is_none());
 }
 
@@ -156,10 +120,8 @@ async fn dropping_the_last_handle_ends_everything() {
     eventually("the session's end", || server.session_count() == 0).await;
     let address: Address = address.parse().unwrap();
     drop(server);
-    eventually("the listener's end", || {
-        std::net::TcpStream::connect(address.to_string()).is_err()
-    })
-    .await;
+    eventually("the listener's end", || std::net::TcpStream::connect(address.to_string()).is_err())
+        .await;
 }
 
 #[tokio::test]
@@ -208,11 +170,7 @@ async fn a_slow_subscriber_is_told_how_much_it_missed() {
         set(&node, "hot", n).await;
     }
     assert_eq!(changes.next().await, Some(Notice::Missed(999)));
-    let Some(Notice::Changed {
-        update,
-        is_local: true,
-    }) = changes.next().await
-    else {
+    let Some(Notice::Changed { update, is_local: true }) = changes.next().await else {
         panic!("the last write is left");
     };
     assert_eq!(update.change(), r#"["hot",999]"#);
@@ -220,11 +178,7 @@ async fn a_slow_subscriber_is_told_how_much_it_missed() {
 
 #[tokio::test]
 async fn every_event_is_delivered_once_also_after_reconnecting() {
-    let server = Node::builder(EventLog::new())
-        .listen("127.0.0.1:0")
-        .start()
-        .await
-        .unwrap();
+    let server = Node::builder(EventLog::new()).listen("127.0.0.1:0").start().await.unwrap();
     let address = server.listeners()[0].address().clone();
     let node = Node::builder(EventLog::new())
         .limits(impatient())
@@ -235,10 +189,7 @@ async fn every_event_is_delivered_once_also_after_reconnecting() {
     let mut changes = node.subscribe();
     let mut seen = Vec::new();
     for n in 0..300 {
-        server
-            .update(EventLog::emit("n", &(n,)).unwrap())
-            .await
-            .unwrap();
+        server.update(EventLog::emit("n", &(n,)).unwrap()).await.unwrap();
         if n % 100 == 50 {
             // Cuts every connection, whatever is under way.
             for listener in server.listeners() {
@@ -250,9 +201,7 @@ async fn every_event_is_delivered_once_also_after_reconnecting() {
         }
     }
     while seen.len() < 300 {
-        let notice = tokio::time::timeout(Duration::from_secs(20), changes.next())
-            .await
-            .unwrap();
+        let notice = tokio::time::timeout(Duration::from_secs(20), changes.next()).await.unwrap();
         match notice.unwrap() {
             Notice::Changed { update, .. } => seen.push(update.change().to_owned()),
             Notice::Missed(n) => panic!("{n} events were missed"),
@@ -271,24 +220,15 @@ async fn delivery_is_proven_or_denied() {
     node.deliver(&written, &peer).await.unwrap();
     assert_eq!(server.read(|map| map.get::<i32>("k")).unwrap(), Some(1));
 
-    let read_only = SessionConfig {
-        direction: Direction::SendOnly,
-        ..SessionConfig::default()
-    };
-    let listener = server
-        .listen_with(&"127.0.0.1:0".parse().unwrap(), read_only)
-        .await
-        .unwrap();
+    let read_only = SessionConfig { direction: Direction::SendOnly, ..SessionConfig::default() };
+    let listener = server.listen_with(&"127.0.0.1:0".parse().unwrap(), read_only).await.unwrap();
     let node = client(&listener.address().to_string()).await;
     let peer = node.peers().remove(0);
     // In sync, so that the write is later than what the server holds.
     peer.synced().await.unwrap();
     let refused = node.update(LwwMap::set("k", &2).unwrap()).await.unwrap();
     let denied = node.deliver(&refused, &peer).await;
-    assert!(
-        matches!(denied, Err(DeliveryError::NotAccepted)),
-        "{denied:?}"
-    );
+    assert!(matches!(denied, Err(DeliveryError::NotAccepted)), "{denied:?}");
     assert_eq!(server.read(|map| map.get::<i32>("k")).unwrap(), Some(1));
     assert_eq!(node.read(|map| map.get::<i32>("k")).unwrap(), Some(2));
 }
@@ -300,10 +240,7 @@ async fn a_session_can_run_over_any_stream_and_leave_after_catching_up() {
     let node = Node::builder(LwwMap::new()).start().await.unwrap();
     set(&node, "j", 2).await;
     let (here, there) = tokio::io::duplex(16);
-    let once = SessionConfig {
-        mode: Mode::CatchUp,
-        ..SessionConfig::default()
-    };
+    let once = SessionConfig { mode: Mode::CatchUp, ..SessionConfig::default() };
     let (left, right) = tokio::join!(
         node.attach(here, "a pipe", once),
         server.attach(there, "a pipe", SessionConfig::default()),
@@ -320,9 +257,7 @@ async fn send(address: &str, bytes: &[u8]) -> Vec<u8> {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(20), read)
-        .await
-        .expect("hangs up in time");
+    let _ = tokio::time::timeout(Duration::from_secs(20), read).await.expect("hangs up in time");
     answer
 }
 
@@ -342,19 +277,10 @@ async fn whatever_one_peer_sends_the_others_are_served() {
     many_sources.extend_from_slice(b"}}\n");
     let deep = [&[b'['; 100_000][..], &[b']'; 100_000][..], b"\n"].concat();
     let closing: Vec<(&str, Vec<u8>)> = vec![
-        (
-            "HTTP",
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
-        ),
-        (
-            "TLS",
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
-        ),
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
         ("random bytes", (0..=255).rev().collect()),
-        (
-            "invalid UTF-8 outside a string",
-            b"{\"id\":\"H\",\"clock\":{}}\n\xff\xfe\n".to_vec(),
-        ),
+        ("invalid UTF-8 outside a string", b"{\"id\":\"H\",\"clock\":{}}\n\xff\xfe\n".to_vec()),
         ("a malformed digest", b"{\"id\":\"H\"}\n".to_vec()),
         ("no JSON", [&digest[..], b"[1,\n"].concat()),
         ("deep nesting", [&digest[..], &deep].concat()),
@@ -380,10 +306,7 @@ async fn whatever_one_peer_sends_the_others_are_served() {
     for line in lines {
         hostile.write_all(line).await.unwrap();
     }
-    hostile
-        .write_all(b"[[\"valid\",\"\xff\"],5,\"n\"]\n")
-        .await
-        .unwrap();
+    hostile.write_all(b"[[\"valid\",\"\xff\"],5,\"n\"]\n").await.unwrap();
     shows(&healthy, "{\"k\":1,\"valid\":\"\u{FFFD}\"}").await;
     assert_eq!(server.session_count(), 2);
 
@@ -397,16 +320,9 @@ async fn whatever_one_peer_sends_the_others_are_served() {
 
 #[tokio::test]
 async fn a_peer_that_is_silent_is_hung_up_on() {
-    let limits = Limits {
-        digest_wait_ms_max: 50.0,
-        ..Limits::default()
-    };
-    let server = Node::builder(LwwMap::new())
-        .limits(limits)
-        .listen("127.0.0.1:0")
-        .start()
-        .await
-        .unwrap();
+    let limits = Limits { digest_wait_ms_max: 50.0, ..Limits::default() };
+    let server =
+        Node::builder(LwwMap::new()).limits(limits).listen("127.0.0.1:0").start().await.unwrap();
     let address = server.listeners()[0].address().to_string();
     let answer = send(&address, b"").await;
     assert!(answer.starts_with(b"{\"id\":"));
@@ -424,25 +340,15 @@ async fn what_a_peer_did_wrong_is_told() {
     });
     let node = client(&address).await;
     let error = node.peers()[0].synced().await.unwrap_err();
-    assert!(
-        matches!(error, LinkError::Session(SessionError::Decode(_))),
-        "{error:?}"
-    );
+    assert!(matches!(error, LinkError::Session(SessionError::Decode(_))), "{error:?}");
     assert_eq!(error.to_string(), "the peer speaks HTTP, not scuttlebutt");
 }
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed() {
-    let limits = Limits {
-        sessions_max: 2,
-        ..Limits::default()
-    };
-    let server = Node::builder(LwwMap::new())
-        .limits(limits)
-        .listen("127.0.0.1:0")
-        .start()
-        .await
-        .unwrap();
+    let limits = Limits { sessions_max: 2, ..Limits::default() };
+    let server =
+        Node::builder(LwwMap::new()).limits(limits).listen("127.0.0.1:0").start().await.unwrap();
     let address = server.listeners()[0].address().to_string();
     let first = TcpStream::connect(&address).await.unwrap();
     let second = TcpStream::connect(&address).await.unwrap();
@@ -456,20 +362,13 @@ async fn one_connection_too_many_is_closed() {
 }
 
 #[tokio::test]
-async fn a_node_says_when_its_identity_is_used_by_another() {
+async fn an_id_used_before_gets_its_updates_back_and_goes_on() {
     let id = SourceId::new("twin").unwrap();
-    let node = |id| {
-        Node::builder(LwwMap::new())
-            .id(id)
-            .listen("127.0.0.1:0")
-            .start()
-    };
+    let node = |id| Node::builder(LwwMap::new()).id(id).listen("127.0.0.1:0").start();
     let one = node(id.clone()).await.unwrap();
     let other = node(id).await.unwrap();
     set(&one, "k", 1).await;
-    other
-        .add_peer(&one.listeners()[0].address().to_string())
-        .unwrap();
+    other.add_peer(&one.listeners()[0].address().to_string()).unwrap();
     shows(&other, r#"{"k":1}"#).await;
     // The history's end promises it complete, so the twin may go on under the id.
     eventually("a settled identity", || {
