@@ -556,9 +556,12 @@ impl<M: Model> Replica<M> {
 
     /// Without a store, what is accepted counts as durable.
     fn follow_head(&mut self) {
-        if !self.has_store {
-            self.stored(self.log.head());
-        }
+        // With one, a promise may concern only what is durable already.
+        self.stored(if self.has_store {
+            self.durable
+        } else {
+            self.log.head()
+        });
     }
 }
 
