@@ -11,6 +11,7 @@
 mod address;
 mod backoff;
 mod connection;
+mod engine;
 mod error;
 mod listener;
 mod node;

@@ -8,14 +8,23 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::address::Address;
-use crate::node::Inner;
+use crate::engine::Engine;
 use crate::stream::Acceptor;
 
 /// A listener of a node. Dropping it changes nothing; [`close`](Self::close) it to stop accepting.
 #[derive(Clone)]
-pub struct Listener {
+pub struct Listener(Arc<Record>);
+
+struct Record {
     address: Address,
-    closed: Arc<watch::Sender<bool>>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Open,
+    Closing,
+    Closed,
 }
 
 /// How long to hold back after an accept that failed: out of file descriptors, for example.
@@ -23,42 +32,49 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Listener {
     pub(crate) fn start<M: Model + Send + 'static>(
-        inner: &Arc<Inner<M>>,
+        engine: &Arc<Engine<M>>,
         acceptor: Acceptor,
         address: Address,
         config: SessionConfig,
     ) -> Self {
-        let closed = Arc::new(watch::Sender::new(false));
-        let span = tracing::info_span!("listener", %address);
-        let task = accept(inner.clone(), acceptor, address.clone(), config, closed.subscribe());
-        inner.tasks.spawn(task.instrument(span));
-        Self { address, closed }
+        let record = Arc::new(Record { address, state: watch::Sender::new(State::Open) });
+        let span = tracing::info_span!("listener", address = %record.address);
+        engine
+            .tasks
+            .spawn(accept(engine.clone(), acceptor, record.clone(), config).instrument(span));
+        Self(record)
     }
 
     /// Where it listens, with the port that was really chosen.
     #[must_use]
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.0.address
     }
 
-    /// Stops accepting. Sessions that there are go on.
-    pub fn close(&self) {
-        self.closed.send_replace(true);
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.state.borrow() == State::Open
+    }
+
+    /// Stops accepting; the address is free when this returns. Sessions that there are go on.
+    pub async fn close(&self) {
+        self.0.state.send_modify(|state| *state = State::Closing.max(*state));
+        // It cannot fail while we hold the sender.
+        let _ = self.0.state.subscribe().wait_for(|state| *state == State::Closed).await;
     }
 }
 
 async fn accept<M: Model + Send + 'static>(
-    inner: Arc<Inner<M>>,
+    engine: Arc<Engine<M>>,
     acceptor: Acceptor,
-    address: Address,
+    record: Arc<Record>,
     config: SessionConfig,
-    mut closed: watch::Receiver<bool>,
 ) {
-    let mut shutdown = inner.shutdown.subscribe();
+    let mut state = record.state.subscribe();
+    let mut shutdown = engine.shutdown.subscribe();
     loop {
         let accepted = tokio::select! {
             accepted = acceptor.accept() => accepted,
-            _ = closed.wait_for(|is_closed| *is_closed) => break,
+            _ = state.wait_for(|state| *state != State::Open) => break,
             _ = shutdown.wait_for(|is_down| *is_down) => break,
         };
         let (reader, writer, remote) = match accepted {
@@ -69,18 +85,18 @@ async fn accept<M: Model + Send + 'static>(
                 continue;
             }
         };
-        let (session_inner, config) = (inner.clone(), config.clone());
+        let (session_engine, config) = (engine.clone(), config.clone());
         let span = tracing::info_span!(parent: None, "session", %remote);
         let task = async move {
-            let shutdown = session_inner.shutdown.subscribe();
+            let shutdown = session_engine.shutdown.subscribe();
             let halves = (reader, writer);
-            match session_inner.run_session(halves, remote, config, shutdown, None).await {
+            match session_engine.run_session(halves, remote, config, shutdown, None).await {
                 Ok(_) => tracing::info!("the peer left"),
                 Err(error) => tracing::warn!("{error}"),
             }
         };
-        inner.tasks.spawn(task.instrument(span));
+        engine.tasks.spawn(task.instrument(span));
     }
     drop(acceptor);
-    inner.forget_listener(&address);
+    record.state.send_replace(State::Closed);
 }

@@ -1,8 +1,6 @@
 //! The handle that an application holds.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
@@ -10,15 +8,14 @@ use scuttlebutt::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
-use crate::connection;
+use crate::engine::{Engine, lock};
 use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::listener::Listener;
 use crate::peer::{self, Peer};
-use crate::shared::{Shared, now_ms};
-use crate::status::{PeerState, PeerStatus, Recorder, SessionRecord, SessionStatus};
+use crate::shared::now_ms;
+use crate::status::{PeerState, PeerStatus, SessionStatus};
 use crate::stream::Acceptor;
 use crate::subscription::Subscription;
 
@@ -45,34 +42,27 @@ use crate::subscription::Subscription;
 /// # }
 /// ```
 pub struct Node<M> {
-    inner: Arc<Inner<M>>,
-    /// Ends everything when the last handle goes.
-    _guard: Arc<StopOnDrop>,
+    engine: Arc<Engine<M>>,
+    handles: Arc<Handles>,
 }
 
-pub(crate) struct Inner<M> {
-    pub(crate) shared: Arc<Shared<M>>,
-    pub(crate) limits: Limits,
-    pub(crate) shutdown: watch::Sender<bool>,
-    pub(crate) tasks: TaskTracker,
+/// What the clones of a node have in common besides the engine.
+struct Handles {
     config: SessionConfig,
-    sessions: Mutex<BTreeMap<u64, Arc<SessionRecord>>>,
-    next_session: AtomicU64,
     listeners: Mutex<Vec<Listener>>,
     peers: Mutex<Vec<Peer>>,
+    shutdown: watch::Sender<bool>,
 }
 
-struct StopOnDrop(watch::Sender<bool>);
-
-impl Drop for StopOnDrop {
+impl Drop for Handles {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        self.shutdown.send_replace(true);
     }
 }
 
 impl<M> Clone for Node<M> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), _guard: self._guard.clone() }
+        Self { engine: self.engine.clone(), handles: self.handles.clone() }
     }
 }
 
@@ -92,7 +82,7 @@ impl<M: Model + Send + 'static> Node<M> {
     /// The source id under which this node writes.
     #[must_use]
     pub fn id(&self) -> SourceId {
-        self.inner.shared.read(|replica| replica.id().clone())
+        self.engine.shared.read(|replica| replica.id().clone())
     }
 
     /// Writes. Returns the update when it is accepted; it then reaches every peer that stays.
@@ -100,37 +90,37 @@ impl<M: Model + Send + 'static> Node<M> {
     /// # Errors
     /// [`UpdateError`]; nothing has changed then.
     pub async fn update(&self, change: Change) -> Result<Update, UpdateError> {
-        if *self.inner.shutdown.borrow() {
+        if self.engine.is_shut_down() {
             return Err(UpdateError::ShutDown);
         }
-        Ok(self.inner.shared.write(|replica| replica.local_update(now_ms(), change))?)
+        Ok(self.engine.shared.write(|replica| replica.local_update(now_ms(), change))?)
     }
 
     /// Reads the data. The node waits meanwhile, so take what you need and leave.
     pub fn read<T>(&self, read: impl FnOnce(&M) -> T) -> T {
-        self.inner.shared.read(|replica| read(replica.model()))
+        self.engine.shared.read(|replica| read(replica.model()))
     }
 
     /// Reads the replica: its version vector, its history. The node waits meanwhile.
     pub fn read_replica<T>(&self, read: impl FnOnce(&Replica<M>) -> T) -> T {
-        self.inner.shared.read(read)
+        self.engine.shared.read(read)
     }
 
     /// Changes the replica: loads updates from elsewhere, for example. The node waits meanwhile.
     pub fn write_replica<T>(&self, write: impl FnOnce(&mut Replica<M>) -> T) -> T {
-        self.inner.shared.write(write)
+        self.engine.shared.write(write)
     }
 
     /// All changes from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription<M> {
-        self.subscribe_from(self.inner.shared.read(Replica::change_cursor))
+        self.subscribe_from(self.engine.shared.read(Replica::change_cursor))
     }
 
     /// All changes from a cursor on; [`ChangeCursor::default`] begins with what is held already.
     #[must_use]
     pub fn subscribe_from(&self, cursor: ChangeCursor) -> Subscription<M> {
-        Subscription::new(self.inner.shared.clone(), cursor, self.inner.shutdown.subscribe())
+        Subscription::new(self.engine.shared.clone(), cursor, self.engine.shutdown.subscribe())
     }
 
     /// Opens a further listener, at `host:port`, `tcp://host:port` or `unix:PATH`.
@@ -138,7 +128,7 @@ impl<M: Model + Send + 'static> Node<M> {
     /// # Errors
     /// [`ListenError`] when the address is none or cannot be bound.
     pub async fn listen(&self, address: &str) -> Result<Listener, ListenError> {
-        self.listen_with(&address.parse()?, self.inner.config.clone()).await
+        self.listen_with(&address.parse()?, self.handles.config.clone()).await
     }
 
     /// Opens a further listener whose sessions have options of their own.
@@ -150,21 +140,27 @@ impl<M: Model + Send + 'static> Node<M> {
         address: &Address,
         config: SessionConfig,
     ) -> Result<Listener, ListenError> {
-        if *self.inner.shutdown.borrow() {
+        if self.engine.is_shut_down() {
             return Err(ListenError::ShutDown);
         }
         let (acceptor, bound) = Acceptor::bind(address)
             .await
             .map_err(|error| ListenError::Bind { address: address.clone(), error })?;
-        let listener = Listener::start(&self.inner, acceptor, bound, config);
-        lock(&self.inner.listeners).push(listener.clone());
+        let listener = Listener::start(&self.engine, acceptor, bound, config);
+        let mut listeners = lock(&self.handles.listeners);
+        listeners.retain(Listener::is_open);
+        listeners.push(listener.clone());
         Ok(listener)
     }
 
     /// The listeners there are.
     #[must_use]
     pub fn listeners(&self) -> Vec<Listener> {
-        lock(&self.inner.listeners).clone()
+        lock(&self.handles.listeners)
+            .iter()
+            .filter(|listener| listener.is_open())
+            .cloned()
+            .collect()
     }
 
     /// Dials a further peer, and again whenever the connection ends.
@@ -172,34 +168,35 @@ impl<M: Model + Send + 'static> Node<M> {
     /// # Errors
     /// When the text is no address.
     pub fn add_peer(&self, address: &str) -> Result<Peer, crate::InvalidAddress> {
-        Ok(self.add_peer_with(address.parse()?, self.inner.config.clone()))
+        Ok(self.add_peer_with(address.parse()?, self.handles.config.clone()))
     }
 
     /// Dials a further peer, with options of its own.
     pub fn add_peer_with(&self, address: Address, config: SessionConfig) -> Peer {
-        let peer = Peer::start(&self.inner, address, config);
-        lock(&self.inner.peers).push(peer.clone());
+        let peer = Peer::start(&self.engine, address, config);
+        let mut peers = lock(&self.handles.peers);
+        peers.retain(Peer::is_dialled);
+        peers.push(peer.clone());
         peer
     }
 
     /// The peers that are dialled.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        lock(&self.inner.peers).clone()
+        lock(&self.handles.peers).iter().filter(|peer| peer.is_dialled()).cloned().collect()
     }
 
     /// The sessions there are, dialled and accepted.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionStatus> {
-        let sessions: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
-        sessions.iter().map(|record| record.status()).collect()
+        self.engine.sessions().iter().map(|record| record.status()).collect()
     }
 
     /// Number of sessions.
     #[must_use]
     #[doc(alias = "_streams")]
     pub fn session_count(&self) -> usize {
-        lock(&self.inner.sessions).len()
+        self.engine.sessions().len()
     }
 
     /// Runs one session over any stream, to its end. `remote` names the other end in logs.
@@ -213,8 +210,8 @@ impl<M: Model + Send + 'static> Node<M> {
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
         let halves = tokio::io::split(Box::pin(stream));
-        let shutdown = self.inner.shutdown.subscribe();
-        self.inner.run_session(halves, remote.to_owned(), config, shutdown, None).await
+        let shutdown = self.engine.shutdown.subscribe();
+        self.engine.run_session(halves, remote.to_owned(), config, shutdown, None).await
     }
 
     /// Dials once and runs one session to its end. With [`Mode::CatchUp`] that is when both sides
@@ -227,9 +224,9 @@ impl<M: Model + Send + 'static> Node<M> {
         address: &Address,
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
-        let halves = peer::dial(&self.inner, address).await?;
-        let shutdown = self.inner.shutdown.subscribe();
-        self.inner.run_session(halves, address.to_string(), config, shutdown, None).await
+        let halves = peer::dial(&self.engine, address).await?;
+        let shutdown = self.engine.shutdown.subscribe();
+        self.engine.run_session(halves, address.to_string(), config, shutdown, None).await
     }
 
     /// Joins two nodes of one process, until either is shut down. Their source ids must differ.
@@ -252,16 +249,15 @@ impl<M: Model + Send + 'static> Node<M> {
     /// ```
     #[doc(alias = "clone")]
     pub fn link(&self, other: &Node<M>) {
-        let (here, there) = tokio::io::duplex(self.inner.limits.output_bytes_max.max(1));
+        let (here, there) = tokio::io::duplex(self.engine.limits.output_bytes_max.max(1));
         for (node, stream) in [(self, here), (other, there)] {
-            let inner = node.inner.clone();
-            node.inner.tasks.spawn(async move {
-                let shutdown = inner.shutdown.subscribe();
+            let (engine, config) = (node.engine.clone(), node.handles.config.clone());
+            node.engine.tasks.spawn(async move {
+                let shutdown = engine.shutdown.subscribe();
                 let halves = tokio::io::split(stream);
-                let config = inner.config.clone();
-                let ended =
-                    inner.run_session(halves, "this process".to_owned(), config, shutdown, None);
-                if let Err(error) = ended.await {
+                let remote = "this process".to_owned();
+                if let Err(error) = engine.run_session(halves, remote, config, shutdown, None).await
+                {
                     tracing::warn!("{error}");
                 }
             });
@@ -297,7 +293,7 @@ impl<M: Model + Send + 'static> Node<M> {
             if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, status.wait_for(is_confirmed)).await {
                 return Ok(());
             }
-            if !self.inner.shared.read(|replica| replica.is_live(&update.id())) {
+            if !self.engine.shared.read(|replica| replica.is_live(&update.id())) {
                 return Ok(());
             }
             if status.borrow().state == PeerState::Synced {
@@ -305,12 +301,12 @@ impl<M: Model + Send + 'static> Node<M> {
                     direction: scuttlebutt::Direction::ReceiveOnly,
                     mode: Mode::CatchUp,
                     ask_for_own: true,
-                    ..self.inner.config.clone()
+                    ..self.handles.config.clone()
                 };
                 let asked = self.connect_once(peer.address(), config).await?;
                 let is_delivered = asked.confirmed >= Some(update.timestamp())
                     || is_confirmed(&status.borrow())
-                    || !self.inner.shared.read(|replica| replica.is_live(&update.id()));
+                    || !self.engine.shared.read(|replica| replica.is_live(&update.id()));
                 return if is_delivered { Ok(()) } else { Err(DeliveryError::NotAccepted) };
             }
         }
@@ -320,60 +316,10 @@ impl<M: Model + Send + 'static> Node<M> {
     /// each for at most [`Limits::shutdown_wait_ms_max`].
     #[doc(alias = "dispose")]
     pub async fn shutdown(&self) {
-        self.inner.shutdown.send_replace(true);
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        self.engine.shutdown.send_replace(true);
+        self.engine.tasks.close();
+        self.engine.tasks.wait().await;
     }
-}
-
-impl<M: Model + Send + 'static> Inner<M> {
-    /// Runs one session to its end, visible among the node's sessions meanwhile.
-    pub(crate) async fn run_session(
-        self: &Arc<Self>,
-        (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
-        remote: String,
-        config: SessionConfig,
-        shutdown: watch::Receiver<bool>,
-        peer: Option<&watch::Sender<PeerStatus>>,
-    ) -> Result<SessionStatus, LinkError> {
-        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let record = Arc::new(SessionRecord::new(id, remote));
-        let _listed = {
-            let mut sessions = lock(&self.sessions);
-            if sessions.len() >= self.limits.sessions_max {
-                return Err(LinkError::TooManySessions { limit: self.limits.sessions_max });
-            }
-            sessions.insert(id, record.clone());
-            Listed { inner: self, id }
-        };
-        let mut recorder = Recorder { record: &record, peer };
-        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder).await?;
-        Ok(record.status())
-    }
-
-    pub(crate) fn forget_peer(&self, address: &Address) {
-        lock(&self.peers).retain(|peer| peer.address() != address);
-    }
-
-    pub(crate) fn forget_listener(&self, address: &Address) {
-        lock(&self.listeners).retain(|listener| listener.address() != address);
-    }
-}
-
-/// A session's place in the list, given up even when its task is dropped.
-struct Listed<'a, M> {
-    inner: &'a Inner<M>,
-    id: u64,
-}
-
-impl<M> Drop for Listed<'_, M> {
-    fn drop(&mut self) {
-        lock(&self.inner.sessions).remove(&self.id);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Describes a node before it starts.
@@ -429,20 +375,15 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// [`ListenError`] when an address is none or cannot be bound.
     pub async fn start(self) -> Result<Node<M>, ListenError> {
         let id = self.id.unwrap_or_else(|| SourceId::from_random(rand::random()));
-        let replica = Replica::with_limits(id, self.model, self.limits.clone());
-        let shutdown = watch::Sender::new(false);
-        let inner = Arc::new(Inner {
-            shared: Shared::new(replica),
-            limits: self.limits,
-            shutdown: shutdown.clone(),
-            tasks: TaskTracker::new(),
+        let replica = Replica::with_limits(id, self.model, self.limits);
+        let engine = Engine::new(replica);
+        let handles = Handles {
             config: self.config,
-            sessions: Mutex::default(),
-            next_session: AtomicU64::new(1),
             listeners: Mutex::default(),
             peers: Mutex::default(),
-        });
-        let node = Node { inner, _guard: Arc::new(StopOnDrop(shutdown)) };
+            shutdown: engine.shutdown.clone(),
+        };
+        let node = Node { engine, handles: Arc::new(handles) };
         for address in &self.listen {
             node.listen(address).await?;
         }

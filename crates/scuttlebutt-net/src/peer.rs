@@ -9,8 +9,8 @@ use tracing::Instrument;
 
 use crate::address::Address;
 use crate::backoff::Backoff;
+use crate::engine::Engine;
 use crate::error::LinkError;
-use crate::node::Inner;
 use crate::status::{PeerState, PeerStatus};
 use crate::stream;
 
@@ -29,7 +29,7 @@ pub(crate) struct Record {
 impl Peer {
     /// Starts dialling.
     pub(crate) fn start<M: Model + Send + 'static>(
-        inner: &Arc<Inner<M>>,
+        engine: &Arc<Engine<M>>,
         address: Address,
         config: SessionConfig,
     ) -> Self {
@@ -40,8 +40,8 @@ impl Peer {
             removed: watch::Sender::new(false),
         });
         let span = tracing::info_span!("peer", address = %record.address);
-        let task = keep_dialling(inner.clone(), record.clone(), config).instrument(span);
-        inner.tasks.spawn(task);
+        let task = keep_dialling(engine.clone(), record.clone(), config).instrument(span);
+        engine.tasks.spawn(task);
         Self(record)
     }
 
@@ -49,6 +49,10 @@ impl Peer {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.0.address
+    }
+
+    pub(crate) fn is_dialled(&self) -> bool {
+        self.0.status.borrow().state != PeerState::Removed
     }
 
     /// How it stands now.
@@ -94,15 +98,15 @@ impl Peer {
 }
 
 async fn keep_dialling<M: Model + Send + 'static>(
-    inner: Arc<Inner<M>>,
+    engine: Arc<Engine<M>>,
     record: Arc<Record>,
     config: SessionConfig,
 ) {
     let mut removed = record.removed.subscribe();
-    let mut shutdown = inner.shutdown.subscribe();
-    let mut backoff = Backoff::new(&inner.limits);
+    let mut shutdown = engine.shutdown.subscribe();
+    let mut backoff = Backoff::new(&engine.limits);
     loop {
-        let ended = dial_once(&inner, &record, config.clone()).await;
+        let ended = dial_once(&engine, &record, config.clone()).await;
         if *removed.borrow() || *shutdown.borrow() {
             break;
         }
@@ -129,7 +133,6 @@ async fn keep_dialling<M: Model + Send + 'static>(
         }
         record.status.send_modify(|status| status.state = PeerState::Dialling);
     }
-    inner.forget_peer(&record.address);
     record.status.send_modify(|status| {
         status.session = None;
         status.state = PeerState::Removed;
@@ -138,14 +141,14 @@ async fn keep_dialling<M: Model + Send + 'static>(
 
 /// One dial and, if it succeeds, one session.
 async fn dial_once<M: Model + Send + 'static>(
-    inner: &Arc<Inner<M>>,
+    engine: &Arc<Engine<M>>,
     record: &Record,
     config: SessionConfig,
 ) -> Result<(), LinkError> {
     let mut removed = record.removed.subscribe();
-    let mut shutdown = inner.shutdown.subscribe();
+    let mut shutdown = engine.shutdown.subscribe();
     let halves = tokio::select! {
-        halves = dial(inner, &record.address) => halves?,
+        halves = dial(engine, &record.address) => halves?,
         _ = removed.wait_for(|is_removed| *is_removed) => return Ok(()),
         _ = shutdown.wait_for(|is_down| *is_down) => return Ok(()),
     };
@@ -154,7 +157,7 @@ async fn dial_once<M: Model + Send + 'static>(
     let leave = watch::Sender::new(false);
     let remote = record.address.to_string();
     let session =
-        inner.run_session(halves, remote, config, leave.subscribe(), Some(&record.status));
+        engine.run_session(halves, remote, config, leave.subscribe(), Some(&record.status));
     tokio::pin!(session);
     tokio::select! {
         ended = &mut session => return ended.map(|_| ()),
@@ -166,10 +169,10 @@ async fn dial_once<M: Model + Send + 'static>(
 }
 
 pub(crate) async fn dial<M>(
-    inner: &Inner<M>,
+    engine: &Engine<M>,
     address: &Address,
 ) -> Result<(stream::Reader, stream::Writer), LinkError> {
-    let wait = Duration::from_millis(inner.limits.dial_wait_ms_max);
+    let wait = Duration::from_millis(engine.limits.dial_wait_ms_max);
     let failed = |error| LinkError::Dial { address: address.clone(), error: Arc::new(error) };
     match tokio::time::timeout(wait, stream::dial(address)).await {
         Ok(halves) => halves.map_err(failed),

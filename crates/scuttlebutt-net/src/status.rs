@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scuttlebutt::{SessionEvent, Timestamp};
+use scuttlebutt::{Refusal, SessionEvent, Timestamp};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
@@ -29,6 +29,8 @@ pub struct SessionStatus {
     pub confirmed: Option<Timestamp>,
     /// Updates that had no effect.
     pub refused: u64,
+    /// Why the last of them had none.
+    pub last_refusal: Option<Refusal>,
     /// Bytes received.
     pub bytes_received: u64,
     /// Bytes sent.
@@ -114,7 +116,10 @@ impl Observer for Recorder<'_> {
                 self.record.update(|status| status.confirmed = Some(*timestamp));
             }
             SessionEvent::Refused { refusal, count } => {
-                self.record.update(|status| status.refused += count);
+                self.record.update(|status| {
+                    status.refused += count;
+                    status.last_refusal = Some(refusal.clone());
+                });
                 tracing::warn!(count, "{refusal}");
             }
             SessionEvent::HistorySent => tracing::debug!("history sent"),

@@ -1,0 +1,94 @@
+//! What everything that runs in a node shares: the replica, the bounds, the sessions there are, and
+//! the signal to end.
+//!
+//! It knows how to run a session over a stream. Where streams come from is for others.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use scuttlebutt::{Limits, Model, Replica, SessionConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::error::LinkError;
+use crate::shared::Shared;
+use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
+
+/// The running part of a node.
+pub(crate) struct Engine<M> {
+    pub(crate) shared: Arc<Shared<M>>,
+    pub(crate) limits: Limits,
+    /// Becomes true once, when everything is to end.
+    pub(crate) shutdown: watch::Sender<bool>,
+    pub(crate) tasks: TaskTracker,
+    sessions: Mutex<BTreeMap<u64, Arc<SessionRecord>>>,
+    next_session: AtomicU64,
+}
+
+impl<M: Model> Engine<M> {
+    pub(crate) fn new(replica: Replica<M>) -> Arc<Self> {
+        Arc::new(Self {
+            limits: replica.limits().clone(),
+            shared: Shared::new(replica),
+            shutdown: watch::Sender::new(false),
+            tasks: TaskTracker::new(),
+            sessions: Mutex::default(),
+            next_session: AtomicU64::new(1),
+        })
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    /// The sessions there are.
+    pub(crate) fn sessions(&self) -> Vec<Arc<SessionRecord>> {
+        lock(&self.sessions).values().cloned().collect()
+    }
+}
+
+impl<M: Model> Engine<M> {
+    /// Runs one session to its end, visible among the node's sessions meanwhile.
+    pub(crate) async fn run_session(
+        self: &Arc<Self>,
+        (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+        remote: String,
+        config: SessionConfig,
+        shutdown: watch::Receiver<bool>,
+        peer: Option<&watch::Sender<PeerStatus>>,
+    ) -> Result<SessionStatus, LinkError> {
+        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let record = Arc::new(SessionRecord::new(id, remote));
+        let _listed = {
+            let mut sessions = lock(&self.sessions);
+            if sessions.len() >= self.limits.sessions_max {
+                return Err(LinkError::TooManySessions { limit: self.limits.sessions_max });
+            }
+            sessions.insert(id, record.clone());
+            Listed { engine: self, id }
+        };
+        let mut recorder = Recorder { record: &record, peer };
+        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder).await?;
+        Ok(record.status())
+    }
+}
+
+/// A session's place in the list, given up even when its task is dropped.
+struct Listed<'a, M> {
+    engine: &'a Engine<M>,
+    id: u64,
+}
+
+impl<M> Drop for Listed<'_, M> {
+    fn drop(&mut self) {
+        lock(&self.engine.sessions).remove(&self.id);
+    }
+}
+
+/// A lock that outlives a panic elsewhere.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
