@@ -44,7 +44,7 @@ pub enum DecodeError {
 pub enum Foreign {
     /// A request or an answer of HTTP.
     Http,
-    /// A TLS handshake.
+    /// TLS: a handshake or an alert.
     Tls,
     /// SSH's greeting.
     Ssh,
@@ -68,7 +68,8 @@ impl Foreign {
         ];
         if HTTP.iter().any(|word| bytes.starts_with(word)) {
             Self::Http
-        } else if bytes.starts_with(&[0x16, 0x03]) {
+        } else if bytes.starts_with(&[0x16, 0x03]) || bytes.starts_with(&[0x15, 0x03]) {
+            // A handshake, or the alert with which a server answers what is none.
             Self::Tls
         } else if bytes.starts_with(b"SSH-") {
             Self::Ssh
