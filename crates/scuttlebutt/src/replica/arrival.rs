@@ -16,9 +16,19 @@ pub(crate) struct Entry {
     pub(crate) source: SourceIndex,
     /// The session that brought it, so that it is not sent back there.
     pub(crate) via: Link,
-    /// Superseded, and kept only because it is the newest of its source: the evidence for that
-    /// source's entry in the version vector (invariant I1).
-    pub(crate) evidence: bool,
+    /// The position of what superseded it, or [`Entry::LIVE`]. A superseded update is kept until
+    /// that is durable, and as the newest of its source: the evidence for that source's entry in the
+    /// version vector (invariant I1).
+    pub(crate) superseded_by: u64,
+}
+
+impl Entry {
+    /// Nothing superseded it.
+    pub(crate) const LIVE: u64 = u64::MAX;
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.superseded_by == Self::LIVE
+    }
 }
 
 /// A block spans this many positions.
@@ -82,9 +92,7 @@ impl Arrival {
     pub(crate) fn get(&self, position: u64) -> Option<&Entry> {
         self.touch();
         let block = self.blocks.get(&(position / BLOCK))?;
-        block.slots[block.find((position % BLOCK) as u8)?]
-            .1
-            .as_ref()
+        block.slots[block.find((position % BLOCK) as u8)?].1.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, position: u64) -> Option<&mut Entry> {
@@ -116,25 +124,20 @@ impl Arrival {
         let number = position / BLOCK;
         self.blocks.range(number..).flat_map(move |(&at, block)| {
             let first = if at == number {
-                block
-                    .slots
-                    .partition_point(|(offset, _)| u64::from(*offset) < position % BLOCK)
+                block.slots.partition_point(|(offset, _)| u64::from(*offset) < position % BLOCK)
             } else {
                 0
             };
-            block.slots[first..]
-                .iter()
-                .filter_map(move |(offset, entry)| {
-                    self.touch();
-                    Some((at * BLOCK + u64::from(*offset), entry.as_ref()?))
-                })
+            block.slots[first..].iter().filter_map(move |(offset, entry)| {
+                self.touch();
+                Some((at * BLOCK + u64::from(*offset), entry.as_ref()?))
+            })
         })
     }
 
     fn touch(&self) {
         #[cfg(test)]
-        self.touched
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.touched.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -149,7 +152,7 @@ mod tests {
             update: Update::from_json(&line).expect("an update"),
             source: SourceIndex(0),
             via: Link::LOCAL,
-            evidence: false,
+            superseded_by: Entry::LIVE,
         }
     }
 

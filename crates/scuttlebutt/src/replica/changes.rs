@@ -31,10 +31,7 @@ pub struct ChangeCursor {
 
 impl ChangeCursor {
     pub(crate) fn at(position: u64) -> Self {
-        Self {
-            position,
-            missed: 0,
-        }
+        Self { position, missed: 0 }
     }
 
     /// The position in the order of arrival that is read next.
@@ -81,18 +78,12 @@ impl<'r> Iterator for Changes<'r> {
     type Item = Changed<'r>;
 
     fn next(&mut self) -> Option<Changed<'r>> {
-        let next = self
-            .log
-            .from(self.cursor.position)
-            .find(|(_, entry)| !entry.evidence);
+        let next = self.log.from(self.cursor.position).find(|(_, entry)| entry.is_live());
         let end = next.map_or(self.log.head(), |(position, _)| position);
         self.cursor.missed += end.saturating_sub(self.cursor.position);
         self.cursor.position = end.max(self.cursor.position);
         let (_, entry) = next?;
         self.cursor.position += 1;
-        Some(Changed {
-            update: &entry.update,
-            is_local: entry.via == Link::LOCAL,
-        })
+        Some(Changed { update: &entry.update, is_local: entry.via == Link::LOCAL })
     }
 }

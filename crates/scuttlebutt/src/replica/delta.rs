@@ -31,15 +31,10 @@ pub(crate) struct Step<'r> {
 impl Delta {
     /// The walk over what is held below position `bound` and not covered by `vector`.
     pub(crate) fn since(sources: &Sources, vector: &VersionVector, bound: u64) -> Self {
-        let mut delta = Self {
-            next: BinaryHeap::new(),
-            bound,
-        };
+        let mut delta = Self { next: BinaryHeap::new(), bound };
         for (index, source) in sources.iter() {
             let covered = vector.timestamp(&source.id);
-            if source
-                .newest()
-                .is_some_and(|(newest, _)| Some(newest) > covered)
+            if source.newest().is_some_and(|(newest, _)| Some(newest) > covered)
                 && let Some((timestamp, _)) = source.after(covered).next()
             {
                 delta.push(sources, index, timestamp, false);
@@ -56,11 +51,7 @@ impl Delta {
         passed_over: bool,
     ) {
         let source = sources.get(index).id.clone();
-        self.next.push(Reverse((
-            UpdateId { timestamp, source },
-            index,
-            passed_over,
-        )));
+        self.next.push(Reverse((UpdateId { timestamp, source }, index, passed_over)));
     }
 
     /// The next update, or `None` at the end.
@@ -72,9 +63,7 @@ impl Delta {
             // what arrives: either way the walk passes over it.
             let step = source.slot(due.timestamp).and_then(|slot| {
                 Some(Step {
-                    entry: log
-                        .get(slot.position)
-                        .filter(|_| slot.position < self.bound)?,
+                    entry: log.get(slot.position).filter(|_| slot.position < self.bound)?,
                     passed_over: passed_over || slot.gap_before,
                 })
             });

@@ -36,7 +36,7 @@ pub(crate) use sources::{Source, SourceIndex};
 /// - *state out:* [`model`](Self::model), [`changes`](Self::changes),
 ///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
-///   [`unstored`](Self::unstored), [`stored`](Self::stored).
+///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored).
 ///
 /// Conversations with peers are [`Session`](crate::Session)s, which borrow the replica when bytes
 /// arrive or are wanted. A replica does not know how many there are.
@@ -71,6 +71,9 @@ pub struct Replica<M> {
     has_store: bool,
     /// Advances of the version vector that wait until everything below a position is durable.
     promised: VecDeque<Promised>,
+    /// Superseded updates that are still held, each with the position of what outlived it: they are
+    /// let go when that is durable. Until then they may be all that can be sent in its place.
+    outlived: VecDeque<(u64, SourceIndex, Timestamp)>,
     /// The newest update under our own id that came from outside and that no promise covers yet.
     returned: Option<Timestamp>,
     links: u32,
@@ -100,6 +103,7 @@ impl<M: Model> Replica<M> {
             durable: 0,
             has_store: false,
             promised: VecDeque::new(),
+            outlived: VecDeque::new(),
             returned: None,
             links: 0,
         }
@@ -160,11 +164,7 @@ impl<M: Model> Replica<M> {
         }
         if self.returned.is_none() {
             // Nobody else writes under this id, so what we hold of it is all there is.
-            self.credit(
-                [(self.id.clone(), timestamp)]
-                    .iter()
-                    .map(|(id, at)| (id, *at)),
-            );
+            self.credit([(self.id.clone(), timestamp)].iter().map(|(id, at)| (id, *at)));
         }
         self.follow_head();
         Ok(update)
@@ -210,7 +210,13 @@ impl<M: Model> Replica<M> {
             Merged::Superseded => Outcome::Superseded,
         };
         self.clock.observe(update.timestamp());
-        if *update.source() == self.id {
+        // What the announced entry covers was written here and is superseded: a peer that is behind
+        // sent it round.
+        if *update.source() == self.id
+            && !known.is_some_and(|index| {
+                self.sources.get(index).announced() >= Some(update.timestamp())
+            })
+        {
             self.returned = self.returned.max(Some(update.timestamp()));
         }
         self.follow_head();
@@ -256,7 +262,7 @@ impl<M: Model> Replica<M> {
     pub fn updates_since(&self, vector: &VersionVector) -> impl Iterator<Item = &Update> {
         let mut delta = Delta::since(&self.sources, vector, self.log.head());
         std::iter::from_fn(move || delta.next(&self.sources, &self.log))
-            .filter(|step| !step.entry.evidence)
+            .filter(|step| step.entry.is_live())
             .map(|step| &step.entry.update)
     }
 
@@ -266,7 +272,7 @@ impl<M: Model> Replica<M> {
             .find(&id.source)
             .and_then(|index| self.sources.get(index).slot(id.timestamp))
             .and_then(|slot| self.log.get(slot.position))
-            .is_some_and(|entry| !entry.evidence)
+            .is_some_and(Entry::is_live)
     }
 
     /// Whether updates under this replica's own id came in from outside that it did not hold: it
@@ -327,8 +333,38 @@ impl<M: Model> Replica<M> {
         self.has_store = true;
     }
 
+    /// Takes back what a store kept, before anything else happens: its updates in any order, and the
+    /// version vector that was announced when the last of them was stored. What this replica wrote
+    /// itself is complete by that, since it was stored before it was sent.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update, VersionVector};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.wait_for_store();
+    /// replica.restore([Update::from_json(r#"[["k",1],100,"A"]"#)?], &VersionVector::new());
+    /// assert_eq!(replica.durable(), replica.head());
+    /// assert_eq!(replica.version_vector().len(), 1);
+    /// assert!(!replica.is_identity_contested());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore(&mut self, updates: impl IntoIterator<Item = Update>, vector: &VersionVector) {
+        for update in updates {
+            self.clock.observe(update.timestamp());
+            let known = self.sources.find(update.source());
+            if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none())
+            {
+                self.merge(&update, Link::LOCAL.elsewhere());
+            }
+        }
+        self.stored(self.log.head());
+        let id = self.id.clone();
+        self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));
+    }
+
     /// What a store has yet to write, in the order of arrival: the updates from
-    /// [`durable`](Self::durable) on that nothing has superseded since.
+    /// [`durable`](Self::durable) on. Those that were superseded since are among them: peers may be
+    /// sent them until what superseded them is durable too.
     pub fn unstored(&self) -> impl Iterator<Item = &Update> {
         self.log.from(self.durable).map(|(_, entry)| &entry.update)
     }
@@ -336,19 +372,17 @@ impl<M: Model> Replica<M> {
     /// Tells that everything accepted below `position` is durable now.
     pub fn stored(&mut self, position: u64) {
         self.durable = self.durable.max(position.min(self.log.head()));
-        while self
-            .promised
-            .front()
-            .is_some_and(|promised| promised.below <= self.durable)
-        {
-            for (index, timestamp) in self
-                .promised
-                .pop_front()
-                .into_iter()
-                .flat_map(|p| p.advances)
+        while self.promised.front().is_some_and(|promised| promised.below <= self.durable) {
+            for (index, timestamp) in self.promised.pop_front().into_iter().flat_map(|p| p.advances)
             {
                 self.announce(index, timestamp);
             }
+        }
+        while let Some((by, index, timestamp)) = self.outlived.front().copied()
+            && by < self.durable
+        {
+            self.outlived.pop_front();
+            self.let_go(index, timestamp);
         }
     }
 
@@ -380,17 +414,18 @@ impl<M: Model> Replica<M> {
 
     /// The first update from `position` on that may be sent, with its position.
     pub(crate) fn next_from(&self, position: u64) -> Option<(u64, &Entry)> {
-        self.log
-            .from(position)
-            .next()
-            .filter(|(at, _)| *at < self.durable)
+        self.log.from(position).next().filter(|(at, _)| *at < self.durable)
+    }
+
+    /// Whether a peer that knows no evidence needs this update: nothing that may be sent in its place
+    /// supersedes it.
+    pub(crate) fn is_needed(&self, entry: &Entry) -> bool {
+        entry.superseded_by >= self.durable
     }
 
     /// The announced vector in the order in which sources were first seen.
     pub(crate) fn announced(&self) -> impl Iterator<Item = (&SourceId, Timestamp)> {
-        self.sources
-            .iter()
-            .filter_map(|(_, source)| Some((&source.id, source.announced()?)))
+        self.sources.iter().filter_map(|(_, source)| Some((&source.id, source.announced()?)))
     }
 
     pub(crate) fn vector_changes(&self) -> u64 {
@@ -420,10 +455,7 @@ impl<M: Model> Replica<M> {
         let limits = &self.limits;
         let source_bytes = source.json_literal().len();
         if source_bytes > limits.source_bytes_max {
-            return Err(LimitExceeded::new(
-                Bound::SourceBytes,
-                limits.source_bytes_max,
-            ));
+            return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max));
         }
         let new_source = self.sources.find(source).is_none();
         if new_source && self.sources.len() >= limits.sources_max {
@@ -440,7 +472,7 @@ impl<M: Model> Replica<M> {
 
     /// Asks the model and keeps the log in step with its answer.
     fn merge(&mut self, update: &Update, via: Link) -> Merged {
-        let (superseding, evidence) = match self.model.apply(update).0 {
+        let (superseding, is_superseded) = match self.model.apply(update).0 {
             Verdict::Invalid(reason) => return Merged::Invalid(reason),
             Verdict::Kept { superseding } => (superseding, false),
             Verdict::Superseded => (Default::default(), true),
@@ -448,7 +480,7 @@ impl<M: Model> Replica<M> {
         let timestamp = update.timestamp();
         let index = self.sources.find_or_add(update.source());
         let newest = self.sources.get(index).newest();
-        if evidence && newest.is_some_and(|(newest, _)| newest > timestamp) {
+        if is_superseded && newest.is_some_and(|(newest, _)| newest > timestamp) {
             self.sources.get_mut(index).note_gap(timestamp);
             return Merged::Superseded;
         }
@@ -456,51 +488,42 @@ impl<M: Model> Replica<M> {
             update: update.clone(),
             source: index,
             via,
-            evidence,
+            // What superseded it on arrival is durable before it is.
+            superseded_by: if is_superseded { self.log.head() } else { Entry::LIVE },
         };
         let position = self.log.push(entry);
         self.sources.get_mut(index).insert(timestamp, position);
-        if let Some((older, slot)) = newest.filter(|(newest, _)| *newest < timestamp)
-            && self
-                .log
-                .get(slot.position)
-                .is_some_and(|entry| entry.evidence)
+        if let Some((older, slot)) = newest
+            && older < timestamp
+            && self.log.get(slot.position).is_some_and(|entry| !entry.is_live())
         {
             // The newcomer is the evidence now.
-            self.log.remove(slot.position);
-            self.sources.get_mut(index).remove(older);
+            self.outlived.push_back((position, index, older));
         }
-        for earlier in superseding
-            .iter()
-            .filter(|earlier| **earlier != update.id())
+        for earlier in superseding.iter().filter(|earlier| **earlier != update.id()) {
+            self.supersede(earlier, position);
+        }
+        if is_superseded { Merged::Superseded } else { Merged::Kept }
+    }
+
+    /// Remembers that the model no longer needs an update, because of what is at position `by`.
+    fn supersede(&mut self, id: &UpdateId, by: u64) {
+        if let Some(index) = self.sources.find(&id.source)
+            && let Some(slot) = self.sources.get(index).slot(id.timestamp)
+            && let Some(entry) = self.log.get_mut(slot.position)
         {
-            self.supersede(earlier);
-        }
-        if evidence {
-            Merged::Superseded
-        } else {
-            Merged::Kept
+            entry.superseded_by = by;
+            self.outlived.push_back((by, index, id.timestamp));
         }
     }
 
-    /// Lets go of an update that the model no longer needs, unless it is the newest of its source.
-    fn supersede(&mut self, id: &UpdateId) {
-        let Some(index) = self.sources.find(&id.source) else {
-            return;
-        };
+    /// Lets go of an update that is superseded, unless it is the newest of its source.
+    fn let_go(&mut self, index: SourceIndex, timestamp: Timestamp) {
         let source = self.sources.get_mut(index);
-        let Some(slot) = source.slot(id.timestamp) else {
-            return;
-        };
-        if source
-            .newest()
-            .is_some_and(|(newest, _)| newest == id.timestamp)
+        if let Some(slot) = source.slot(timestamp)
+            && source.newest().is_some_and(|(newest, _)| newest > timestamp)
         {
-            if let Some(entry) = self.log.get_mut(slot.position) {
-                entry.evidence = true;
-            }
-        } else {
-            source.remove(id.timestamp);
+            source.remove(timestamp);
             self.log.remove(slot.position);
         }
     }
@@ -557,11 +580,7 @@ impl<M: Model> Replica<M> {
     /// Without a store, what is accepted counts as durable.
     fn follow_head(&mut self) {
         // With one, a promise may concern only what is durable already.
-        self.stored(if self.has_store {
-            self.durable
-        } else {
-            self.log.head()
-        });
+        self.stored(if self.has_store { self.durable } else { self.log.head() });
     }
 }
 

@@ -44,17 +44,12 @@ impl Source {
     }
 
     pub(crate) fn newest(&self) -> Option<(Timestamp, Slot)> {
-        self.slots
-            .last_key_value()
-            .map(|(timestamp, slot)| (*timestamp, *slot))
+        self.slots.last_key_value().map(|(timestamp, slot)| (*timestamp, *slot))
     }
 
     /// The newest update held that is not later than `limit`.
     pub(crate) fn newest_up_to(&self, limit: Timestamp) -> Option<Timestamp> {
-        self.slots
-            .range(..=limit)
-            .next_back()
-            .map(|(timestamp, _)| *timestamp)
+        self.slots.range(..=limit).next_back().map(|(timestamp, _)| *timestamp)
     }
 
     /// The updates later than `after`, in order.
@@ -63,24 +58,14 @@ impl Source {
         after: Option<Timestamp>,
     ) -> impl Iterator<Item = (Timestamp, Slot)> + '_ {
         let start = after.map_or(Unbounded, Excluded);
-        self.slots
-            .range((start, Unbounded))
-            .map(|(timestamp, slot)| (*timestamp, *slot))
+        self.slots.range((start, Unbounded)).map(|(timestamp, slot)| (*timestamp, *slot))
     }
 
     pub(crate) fn insert(&mut self, timestamp: Timestamp, position: u64) {
         // What lies between the neighbours may have been on either side of the newcomer.
-        let gap_before = self
-            .after(Some(timestamp))
-            .next()
-            .is_some_and(|(_, next)| next.gap_before);
-        self.slots.insert(
-            timestamp,
-            Slot {
-                position,
-                gap_before,
-            },
-        );
+        let gap_before =
+            self.after(Some(timestamp)).next().is_some_and(|(_, next)| next.gap_before);
+        self.slots.insert(timestamp, Slot { position, gap_before });
     }
 
     pub(crate) fn remove(&mut self, timestamp: Timestamp) {
@@ -90,11 +75,7 @@ impl Source {
 
     /// Remembers that an update at `timestamp` is superseded and not held.
     pub(crate) fn note_gap(&mut self, timestamp: Timestamp) {
-        if let Some((_, next)) = self
-            .slots
-            .range_mut((Excluded(timestamp), Unbounded))
-            .next()
-        {
+        if let Some((_, next)) = self.slots.range_mut((Excluded(timestamp), Unbounded)).next() {
             next.gap_before = true;
         }
     }
@@ -152,10 +133,7 @@ impl Sources {
 
     /// In the order in which they were first seen.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceIndex, &Source)> {
-        self.list
-            .iter()
-            .enumerate()
-            .map(|(index, source)| (SourceIndex(index as u32), source))
+        self.list.iter().enumerate().map(|(index, source)| (SourceIndex(index as u32), source))
     }
 
     /// Moves the announced entry of a source up to `timestamp`; never down.
@@ -180,8 +158,6 @@ impl Sources {
 
     /// The sources whose announced entry changed after the `changes`-th change.
     pub(crate) fn changed_since(&self, changes: u64) -> impl Iterator<Item = &Source> {
-        self.by_change
-            .range(changes + 1..)
-            .map(|(_, index)| self.get(*index))
+        self.by_change.range(changes + 1..).map(|(_, index)| self.get(*index))
     }
 }

@@ -79,22 +79,14 @@ impl SessionConfig {
     #[must_use]
     #[doc(alias = "createReadStream")]
     pub fn send_only() -> Self {
-        Self {
-            direction: Direction::SendOnly,
-            await_digest: false,
-            ..Self::default()
-        }
+        Self { direction: Direction::SendOnly, await_digest: false, ..Self::default() }
     }
 
     /// As the original's `createWriteStream`: receives and says nothing.
     #[must_use]
     #[doc(alias = "createWriteStream")]
     pub fn receive_only() -> Self {
-        Self {
-            direction: Direction::ReceiveOnly,
-            announce_digest: false,
-            ..Self::default()
-        }
+        Self { direction: Direction::ReceiveOnly, announce_digest: false, ..Self::default() }
     }
 
     pub(crate) fn announces(&self) -> bool {

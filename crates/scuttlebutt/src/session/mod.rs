@@ -195,9 +195,7 @@ impl Session {
         if self.is_closed {
             return None;
         }
-        let ask_again = self
-            .ask_again_at_ms
-            .filter(|_| !self.receiving.is_answer_due());
+        let ask_again = self.ask_again_at_ms.filter(|_| !self.receiving.is_answer_due());
         match (self.digest_deadline_ms, ask_again) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -212,13 +210,8 @@ impl Session {
         if self.is_closed {
             return Ok(());
         }
-        if self
-            .digest_deadline_ms
-            .is_some_and(|deadline| deadline <= now_ms)
-        {
-            return Err(self.fail(SessionError::NoDigest {
-                waited_ms: self.digest_wait_ms,
-            }));
+        if self.digest_deadline_ms.is_some_and(|deadline| deadline <= now_ms) {
+            return Err(self.fail(SessionError::NoDigest { waited_ms: self.digest_wait_ms }));
         }
         if self.ask_again_at_ms.is_some_and(|due| due <= now_ms) && !self.receiving.is_answer_due()
         {
@@ -318,6 +311,13 @@ impl Session {
         self.was_synced
     }
 
+    /// Bytes that are waiting in the session itself: the rest of a line that was begun, or a few short
+    /// ones. Never more than the longest line there is.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.carry.len() - self.carried
+    }
+
     /// Whether everything accepted so far is in the output, and the peer's history has arrived.
     #[must_use]
     pub fn is_idle<M: Model>(&self, replica: &Replica<M>) -> bool {
@@ -392,9 +392,8 @@ impl Session {
             Outcome::ClockSkew { accept_at_ms } => {
                 self.receiving.update_put_off();
                 if self.config.announces() {
-                    let due = self
-                        .ask_again_at_ms
-                        .map_or(accept_at_ms, |due| due.min(accept_at_ms));
+                    let due =
+                        self.ask_again_at_ms.map_or(accept_at_ms, |due| due.min(accept_at_ms));
                     self.ask_again_at_ms = Some(due);
                 }
                 self.refused(Refusal::ClockSkew { accept_at_ms });
@@ -408,8 +407,7 @@ impl Session {
         self.digest_deadline_ms = None;
         let promises = digest.extensions.map(|extensions| extensions.promises);
         if self.config.announce_extensions {
-            self.receiving
-                .digest_received(digest.vector.clone(), promises);
+            self.receiving.digest_received(digest.vector.clone(), promises);
             self.understands_marks = promises.is_some() && self.config.direction.sends();
         } else {
             self.receiving.digest_received(digest.vector.clone(), None);
@@ -465,7 +463,12 @@ impl Session {
                 } else if let Some(update) = catch_up.next(replica) {
                     write_update(update, &mut self.carry, out, left);
                 } else {
-                    self.history_sent();
+                    // What was superseded on the way was passed over. "SYNC" promises it, so what
+                    // superseded it goes first: it is among what has arrived meanwhile.
+                    let end = catch_up.ended(replica.durable());
+                    if !self.produce_update(replica, end, out, left) {
+                        self.history_sent();
+                    }
                 }
                 true
             }
@@ -480,17 +483,9 @@ impl Session {
         left: usize,
     ) -> bool {
         if self.config.direction.sends() {
-            while let Some((position, entry)) = replica.next_from(self.cursor) {
-                self.cursor = position + 1;
-                let update = &entry.update;
-                let is_known = entry.via == self.link || self.is_ahead(update);
-                let is_needed = !entry.evidence || self.understands_marks;
-                if is_needed && !is_known {
-                    write_update(update, &mut self.carry, out, left);
-                    return true;
-                }
+            if self.produce_update(replica, replica.durable(), out, left) {
+                return true;
             }
-            self.cursor = self.cursor.max(replica.durable());
             if self.owes_mark(replica) {
                 let mut line = String::new();
                 json_lines::encode_mark(replica.announced_since(self.told), &mut line);
@@ -505,6 +500,31 @@ impl Session {
         false
     }
 
+    /// Follows the order of arrival up to the position `end`; answers whether there was an update for
+    /// the peer.
+    fn produce_update<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        end: u64,
+        out: &mut Vec<u8>,
+        left: usize,
+    ) -> bool {
+        while let Some((position, entry)) = replica.next_from(self.cursor)
+            && position < end
+        {
+            self.cursor = position + 1;
+            let update = &entry.update;
+            let is_known = entry.via == self.link || self.is_ahead(update);
+            let is_needed = self.understands_marks || replica.is_needed(entry);
+            if is_needed && !is_known {
+                write_update(update, &mut self.carry, out, left);
+                return true;
+            }
+        }
+        self.cursor = self.cursor.max(end);
+        false
+    }
+
     /// A live mark is owed when the announced vector has moved since the peer was last told. It may
     /// be sent only when nothing else is owed (invariant I2).
     fn owes_mark<M: Model>(&self, replica: &Replica<M>) -> bool {
@@ -512,16 +532,18 @@ impl Session {
     }
 
     fn announce<M: Model>(&mut self, replica: &Replica<M>) {
+        if !self.receiving.has_asked() {
+            // The first digest is a promise, once our history is complete. A later one only asks.
+            self.told = replica.vector_changes();
+        }
         self.receiving.digest_sent();
-        self.told = replica.vector_changes();
         let own = self.config.ask_for_own.then(|| replica.id());
-        let vector = replica
-            .announced()
-            .filter(|(source, _)| Some(*source) != own);
+        let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
         let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
-        let extensions = self.config.announce_extensions.then_some(Extensions {
-            promises: self.config.direction.sends(),
-        });
+        let extensions = self
+            .config
+            .announce_extensions
+            .then_some(Extensions { promises: self.config.direction.sends() });
         let mut line = String::new();
         json_lines::encode_digest(replica.id(), vector, metadata, extensions, &mut line);
         self.carry = line.into_bytes();
@@ -542,8 +564,7 @@ impl Session {
         self.cursor = replica.durable();
         self.sending = Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks));
         self.ahead = vector;
-        self.ahead
-            .retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
+        self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
     }
 
     fn history_sent(&mut self) {
@@ -551,8 +572,7 @@ impl Session {
         // One for each digest answered, as the original does.
         while self.histories_sent < self.histories_owed {
             self.histories_sent += 1;
-            self.carry
-                .extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
+            self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
         }
         self.emit(SessionEvent::HistorySent);
         self.sync_if_done();
@@ -591,10 +611,7 @@ impl Session {
     }
 
     fn refused(&mut self, refusal: Refusal) {
-        if let Some(SessionEvent::Refused {
-            refusal: last,
-            count,
-        }) = self.events.back_mut()
+        if let Some(SessionEvent::Refused { refusal: last, count }) = self.events.back_mut()
             && std::mem::discriminant(last) == std::mem::discriminant(&refusal)
         {
             *last = refusal;
@@ -606,20 +623,15 @@ impl Session {
 
     fn fail(&mut self, error: SessionError) -> SessionError {
         self.is_closed = true;
-        self.emit(SessionEvent::Closed {
-            reason: CloseReason::Failed(error.clone()),
-        });
+        self.emit(SessionEvent::Closed { reason: CloseReason::Failed(error.clone()) });
         error
     }
 
     fn close_if_over(&mut self) {
         if self.peer_has_ended && !self.is_closed && self.is_output_finished() {
             self.is_closed = true;
-            let reason = if self.was_synced {
-                CloseReason::Finished
-            } else {
-                CloseReason::PeerLeft
-            };
+            let reason =
+                if self.was_synced { CloseReason::Finished } else { CloseReason::PeerLeft };
             self.emit(SessionEvent::Closed { reason });
         }
     }
@@ -634,11 +646,7 @@ impl Session {
 }
 
 fn write_update(update: &Update, carry: &mut Vec<u8>, out: &mut Vec<u8>, left: usize) {
-    let target = if update.line_len() <= left {
-        out
-    } else {
-        carry
-    };
+    let target = if update.line_len() <= left { out } else { carry };
     update.write_line(target);
 }
 

@@ -27,6 +27,10 @@ impl Receiving {
         self.digests_sent += 1;
     }
 
+    pub(super) fn has_asked(&self) -> bool {
+        self.digests_sent > 0
+    }
+
     /// Whether the peer owes an answer to a digest.
     pub(super) fn is_answer_due(&self) -> bool {
         self.histories_received < self.digests_sent
@@ -77,11 +81,7 @@ impl Receiving {
     pub(super) fn history_received(&mut self) -> VersionVector {
         self.histories_received += 1;
         let promise = std::mem::take(&mut self.pending);
-        if self.is_void() {
-            VersionVector::new()
-        } else {
-            promise
-        }
+        if self.is_void() { VersionVector::new() } else { promise }
     }
 
     /// Whether a mark of the peer counts.

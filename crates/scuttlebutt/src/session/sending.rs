@@ -31,6 +31,7 @@ pub(super) struct CatchUp {
     progress: Option<BTreeMap<SourceIndex, Progress>>,
     bytes_since_mark: usize,
     bytes_between_marks: usize,
+    ended_at: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +60,14 @@ impl CatchUp {
             progress: with_marks.then(BTreeMap::new),
             bytes_since_mark: 0,
             bytes_between_marks: MARK_BYTES_MIN,
+            ended_at: None,
         }
+    }
+
+    /// The position that the order of arrival had reached when this was first asked, at the end of
+    /// the walk.
+    pub(super) fn ended(&mut self, durable: u64) -> u64 {
+        *self.ended_at.get_or_insert(durable)
     }
 
     /// The next update for the peer. To a peer that knows no promises, what was superseded is not
@@ -69,7 +77,7 @@ impl CatchUp {
             let step = replica.delta_next(&mut self.delta)?;
             let update = &step.entry.update;
             match &mut self.progress {
-                None if step.entry.evidence => continue,
+                None if !replica.is_needed(step.entry) => continue,
                 None => {}
                 Some(progress) => {
                     let progress = progress.entry(step.entry.source).or_default();

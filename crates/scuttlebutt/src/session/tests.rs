@@ -28,10 +28,7 @@ fn events(session: &mut Session) -> Vec<SessionEvent> {
 }
 
 fn plain() -> SessionConfig {
-    SessionConfig {
-        announce_extensions: false,
-        ..SessionConfig::default()
-    }
+    SessionConfig { announce_extensions: false, ..SessionConfig::default() }
 }
 
 #[test]
@@ -43,16 +40,9 @@ fn the_originals_transcript() {
     // What came back under our own id counts only when someone promises it.
     let mut a = replica("Z");
     apply(&mut a, r#"[["x",1],10,"A"]"#);
-    a.promise(
-        &[(SourceId::new("A").unwrap(), Timestamp::MAX)]
-            .into_iter()
-            .collect(),
-    );
+    a.promise(&[(SourceId::new("A").unwrap(), Timestamp::MAX)].into_iter().collect());
     let mut session = Session::new(&mut a, NOW, plain());
-    assert_eq!(
-        said(&mut session, &a),
-        "{\"id\":\"Z\",\"clock\":{\"A\":10}}\n"
-    );
+    assert_eq!(said(&mut session, &a), "{\"id\":\"Z\",\"clock\":{\"A\":10}}\n");
     session
         .receive(
             &mut a,
@@ -64,17 +54,12 @@ fn the_originals_transcript() {
     assert_eq!(a.model().to_json(), r#"{"x":1,"y":2}"#);
     assert_eq!(a.version_vector().len(), 2);
     assert!(session.is_synced());
-    session
-        .receive(&mut a, NOW, b"[[\"y\",3],30,\"B\"]\n")
-        .unwrap();
+    session.receive(&mut a, NOW, b"[[\"y\",3],30,\"B\"]\n").unwrap();
     assert_eq!(said(&mut session, &a), "", "no echo");
     a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
     assert_eq!(said(&mut session, &a), "[[\"k\",1],1000000,\"Z\"]\n");
     let events = events(&mut session);
-    assert!(
-        matches!(events[0], SessionEvent::DigestReceived { .. }),
-        "{events:?}"
-    );
+    assert!(matches!(events[0], SessionEvent::DigestReceived { .. }), "{events:?}");
 }
 
 #[test]
@@ -102,8 +87,7 @@ fn two_of_ours_use_marks() {
     };
     turn(&mut a, &mut b);
     assert_eq!(a.version_vector(), b.version_vector());
-    b.local_update(NOW + 1.0, LwwMap::set("k", &2).unwrap())
-        .unwrap();
+    b.local_update(NOW + 1.0, LwwMap::set("k", &2).unwrap()).unwrap();
     turn(&mut a, &mut b);
     assert_eq!(a.version_vector(), b.version_vector());
     assert_eq!(a.model().to_json(), r#"{"k":2}"#);
