@@ -1,0 +1,455 @@
+//! The command line: what can be asked for, and the help that teaches it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use scuttlebutt::SourceId;
+use scuttlebutt_net::Address;
+
+use crate::model::ModelName;
+
+/// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
+/// with its peers what the other lacks. Speaks the protocol of npm scuttlebutt, so that a peer may
+/// be a JavaScript program.
+#[derive(Parser)]
+#[command(name = "scuttlebutt", version, arg_required_else_help = true)]
+#[command(after_help = "`scuttlebutt help` tells more, with a first example.")]
+#[command(after_long_help = TOP_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What to log on stderr: error, warn, info, debug, trace, off, or a filter as in RUST_LOG
+    ///
+    /// Without it the environment variable RUST_LOG counts, and without that `info` for serve and
+    /// watch and `error` for the others.
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = crate::log::parse_filter)]
+    pub(crate) log: Option<String>,
+}
+
+const TOP_HELP: &str = "\
+The first sync:
+  In one terminal:
+    scuttlebutt serve
+  In another:
+    scuttlebutt set --peer 127.0.0.1:7000 greeting '\"hello\"'
+    scuttlebutt get --peer 127.0.0.1:7000 greeting
+
+Addresses (ADDR):
+  host:port, tcp://host:port or unix:PATH
+
+Exit codes:
+  0  done
+  1  failed: `get` found no value, an address is in use, …
+  2  the command line makes no sense
+  3  the peer cannot be reached
+  4  the peer speaks something else, serves another model, or broke off
+  5  the peer did not answer in time (--timeout)
+  6  the peer did not accept what was written";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Serve(Serve),
+    Dump(Dump),
+    Watch(Watch),
+    Get(Get),
+    Set(Set),
+    Emit(Emit),
+    /// Print a fresh source id
+    #[command(after_long_help = ID_HELP)]
+    Id,
+    Completions(Completions),
+}
+
+impl Command {
+    /// What is logged unless the user says otherwise.
+    pub(crate) fn default_log(&self) -> &'static str {
+        match self {
+            // They stay, and somebody may want to know who comes and goes.
+            Self::Serve(_) | Self::Watch(_) => "info",
+            // They tell what went wrong by themselves, in one line.
+            _ => "error",
+        }
+    }
+}
+
+/// Start a node and print each change as it happens
+///
+/// The data is in memory: it lives as long as the node, and in its peers. Ctrl-C or SIGTERM ends
+/// the node once its peers were sent what it had accepted; a second one ends it at once.
+#[derive(Args)]
+#[command(after_long_help = SERVE_HELP)]
+pub(crate) struct Serve {
+    /// What kind of data to hold; all peers must hold the same
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) model: ModelName,
+
+    /// Write under this source id instead of a fresh one
+    ///
+    /// A node that has forgotten what it wrote must not come back under the same id; a node that
+    /// never writes, as this command never does, may.
+    #[arg(long, value_parser = parse_id)]
+    pub(crate) id: Option<SourceId>,
+
+    /// Listen here, with port 0 on any free port [default: 127.0.0.1:7000 unless --unix is given]
+    #[arg(long, value_name = "ADDR", value_parser = parse_tcp)]
+    pub(crate) tcp: Vec<Address>,
+
+    /// Listen on a Unix socket at this path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Vec<PathBuf>,
+
+    /// Dial this peer, and again whenever the connection ends
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) peer: Vec<Address>,
+
+    /// Let peers read and not write: what they send is dropped
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+const SERVE_HELP: &str = "\
+Examples:
+  A map on 127.0.0.1:7000:
+    scuttlebutt serve
+  A second node, on any free port, that follows the first and is followed by it:
+    scuttlebutt serve --tcp 127.0.0.1:0 --peer 127.0.0.1:7000
+  An event log on a Unix socket, its events as JSON:
+    scuttlebutt serve --model events --unix /tmp/events.sock --json
+
+Output, when it is no terminal:
+  `listening tcp ADDR` or `listening unix PATH` for each listener, with its real port. Then a line
+  for each change, its parts as JSON text between tabs:
+    map     KEY    VALUE      TIMESTAMP  SOURCE     (VALUE is null when the key was removed)
+    events  EVENT  ARGUMENTS  TIMESTAMP  SOURCE     (ARGUMENTS is an array)
+    value   VALUE  TIMESTAMP  SOURCE
+  `missed N` stands for N changes that others replaced before they could be printed. With --json
+  each line is an object instead: {\"key\", \"value\", \"timestamp\", \"source\"}, {\"event\",
+  \"arguments\", …}, {\"value\", …}, {\"listening\": \"tcp\", \"address\"} or {\"missed\"}.";
+
+/// Catch up with a peer once and print what it holds
+///
+/// A map is printed as one JSON object, a value as its JSON, events as a line each: a JSON array of
+/// the event's name and arguments, in the order of their timestamps.
+#[derive(Args)]
+#[command(after_long_help = DUMP_HELP)]
+pub(crate) struct Dump {
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+
+    /// What kind of data the peer holds
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) model: ModelName,
+
+    /// Print the updates as they stand on the wire, ordered by timestamp and source
+    #[arg(long)]
+    pub(crate) updates: bool,
+}
+
+const DUMP_HELP: &str = "\
+The protocol does not say which model a peer serves. When none of its updates is one of the model
+asked for, the command fails with exit code 4; when some are not, it warns. What looks alike is not
+told apart: a map dumped as events shows its keys as events, and every model can be dumped as a
+value.
+
+Examples:
+    scuttlebutt dump --peer 127.0.0.1:7000
+    scuttlebutt dump --peer unix:/tmp/events.sock --model events
+    scuttlebutt dump --peer 127.0.0.1:7000 --updates > history.jsonl";
+
+/// Catch up with a peer, then print each change as it happens
+///
+/// If the first attempt to catch up fails, the command does; from then on it dials again for ever
+/// when the connection is lost, and says so on stderr. Ctrl-C ends it.
+#[derive(Args)]
+#[command(after_long_help = WATCH_HELP)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+
+    /// What kind of data the peer holds
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) model: ModelName,
+
+    /// Print what the peer holds already, too
+    #[arg(long)]
+    pub(crate) history: bool,
+
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+const WATCH_HELP: &str = "\
+The lines are those of `scuttlebutt help serve`.
+
+Examples:
+    scuttlebutt watch --peer 127.0.0.1:7000
+    scuttlebutt watch --peer 127.0.0.1:7000 --model events --history --json";
+
+/// Print the value of a key
+///
+/// Exits with 1 if there is none. The protocol has no way to ask for one key: the peer sends
+/// everything it holds.
+#[derive(Args)]
+#[command(override_usage = "scuttlebutt get [OPTIONS] --peer <ADDR> <KEY>\n       \
+                            scuttlebutt get [OPTIONS] --peer <ADDR> --model value")]
+#[command(after_long_help = GET_HELP)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+
+    /// What kind of data the peer holds
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) model: Settable,
+
+    /// Print a string without its quotes and escapes
+    #[arg(short, long)]
+    pub(crate) raw: bool,
+
+    /// The key; left out with --model value
+    pub(crate) key: Option<String>,
+}
+
+const GET_HELP: &str = "\
+Examples:
+    scuttlebutt get --peer 127.0.0.1:7000 greeting
+    scuttlebutt get --peer 127.0.0.1:7000 --raw greeting
+    scuttlebutt get --peer 127.0.0.1:7000 --model value";
+
+/// Write the value of a key, and return when the peer provably has it
+///
+/// The command catches up with the peer first, so that the write is later than all the peer holds,
+/// whatever the clocks say: it costs as much as `get`. `null` removes the key.
+///
+/// Each call writes under a fresh source id, and replicas remember a source for good: a program
+/// that writes often should be a node of its own, with the library.
+#[derive(Args)]
+#[command(override_usage = "scuttlebutt set [OPTIONS] --peer <ADDR> <KEY> <JSON>\n       \
+                            scuttlebutt set [OPTIONS] --peer <ADDR> --model value <JSON>")]
+#[command(after_long_help = SET_HELP)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+
+    /// What kind of data the peer holds
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) model: Settable,
+
+    /// Take the value as a plain string instead of JSON
+    #[arg(short, long)]
+    pub(crate) string: bool,
+
+    /// The key; left out with --model value
+    #[arg(value_name = "KEY", allow_negative_numbers = true)]
+    pub(crate) first: String,
+
+    /// Its new value
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    pub(crate) second: Option<String>,
+}
+
+const SET_HELP: &str = "\
+The proof: a peer of this implementation promises in its protocol what it holds. npm scuttlebutt
+acknowledges nothing, but sends an accepted update back; a peer that does not is asked over a
+second connection for what it holds of this command's writes. A peer that does not have it then is
+read-only, or refuses it: exit code 6.
+
+Examples:
+    scuttlebutt set --peer 127.0.0.1:7000 greeting '\"hello\"'
+    scuttlebutt set --peer 127.0.0.1:7000 --string greeting hello
+    scuttlebutt set --peer 127.0.0.1:7000 limits '{\"cpu\": 2, \"ram\": 4096}'
+    scuttlebutt set --peer 127.0.0.1:7000 temperature -3.5
+    scuttlebutt set --peer 127.0.0.1:7000 greeting null
+    scuttlebutt set --peer unix:/tmp/value.sock --model value 42";
+
+/// Emit an event, and return when the peer provably has it
+///
+/// The command catches up with the peer first, so that the event is later than all the peer holds.
+/// Delivery is proven as `scuttlebutt help set` says, and a fresh source id is used up as there.
+#[derive(Args)]
+#[command(after_long_help = EMIT_HELP)]
+pub(crate) struct Emit {
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+
+    /// Take the arguments as plain strings instead of JSON
+    #[arg(short, long)]
+    pub(crate) string: bool,
+
+    /// The event's name
+    pub(crate) event: String,
+
+    /// Its arguments
+    #[arg(value_name = "JSON", allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+const EMIT_HELP: &str = "\
+Mind that an event named `error` ends a JavaScript peer that does not listen for it.
+
+Examples:
+    scuttlebutt emit --peer unix:/tmp/events.sock joined '\"ada\"' 3
+    scuttlebutt emit --peer unix:/tmp/events.sock --string said 'good morning'
+    scuttlebutt emit --peer unix:/tmp/events.sock tick";
+
+const ID_HELP: &str = "\
+Example:
+    scuttlebutt id";
+
+/// Print a completion script for a shell
+#[derive(Args)]
+#[command(after_long_help = COMPLETIONS_HELP)]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+    scuttlebutt completions bash > ~/.local/share/bash-completion/completions/scuttlebutt
+    scuttlebutt completions fish > ~/.config/fish/completions/scuttlebutt.fish";
+
+/// Whom to ask, and for how long.
+#[derive(Args)]
+pub(crate) struct PeerArgs {
+    /// The peer to talk to: host:port, tcp://host:port or unix:PATH
+    #[arg(long = "peer", value_name = "ADDR")]
+    pub(crate) address: Address,
+
+    /// How long to try
+    ///
+    /// It covers connecting, catching up and, where something is written, the proof of delivery.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub(crate) timeout: Duration,
+}
+
+/// How changes are printed.
+#[derive(Args)]
+pub(crate) struct FormatArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The models that have values to get and set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Settable {
+    /// Keys and values
+    #[default]
+    Map,
+    /// One value
+    Value,
+}
+
+fn parse_id(text: &str) -> Result<SourceId, String> {
+    if text.is_empty() {
+        return Err("an id must not be empty; `scuttlebutt id` prints a good one".to_owned());
+    }
+    SourceId::new(text).map_err(|error| error.to_string())
+}
+
+fn parse_tcp(text: &str) -> Result<Address, String> {
+    match text.parse() {
+        Ok(address @ Address::Tcp(_)) => Ok(address),
+        Ok(_) => Err("that is a Unix socket: use --unix PATH".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    /// Long enough for anybody, and no clock overflows.
+    const SECONDS_MAX: f64 = 1e6;
+    match text.parse() {
+        Ok(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(format!("write a number of seconds above 0, up to {SECONDS_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::exit::Code;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// The words of a line as a shell takes them apart, up to a redirection.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![];
+        let mut word = None::<String>;
+        let mut is_quoted = false;
+        for character in line.chars() {
+            match character {
+                '\'' => {
+                    is_quoted = !is_quoted;
+                    word.get_or_insert_default();
+                }
+                ' ' if !is_quoted => words.extend(word.take()),
+                '>' if !is_quoted => return words,
+                _ => word.get_or_insert_default().push(character),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    fn long_helps() -> Vec<(String, String)> {
+        let mut command = Cli::command();
+        command.build();
+        let mut helps = vec![("".to_owned(), command.render_long_help().to_string())];
+        for sub in command.get_subcommands_mut() {
+            helps.push((sub.get_name().to_owned(), sub.render_long_help().to_string()));
+        }
+        helps
+    }
+
+    #[test]
+    fn each_example_in_the_help_parses() {
+        for (name, help) in long_helps() {
+            let examples: Vec<_> = help
+                .lines()
+                .filter_map(|line| line.strip_prefix("    "))
+                .filter(|line| line.starts_with("scuttlebutt "))
+                .collect();
+            assert!(name == "help" || !examples.is_empty(), "{name} has no example");
+            for example in examples {
+                if let Err(error) = Cli::try_parse_from(words(example)) {
+                    panic!("{example}\n{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_lists_the_exit_codes() {
+        let codes = [
+            Code::Failed,
+            Code::Usage,
+            Code::Unreachable,
+            Code::Protocol,
+            Code::TimedOut,
+            Code::NotAccepted,
+        ];
+        for code in codes {
+            let line = format!("\n  {}  ", code as u8);
+            assert!(TOP_HELP.contains(&line), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_be_negative() {
+        let parsed = Cli::try_parse_from(words("scuttlebutt set --peer h:1 k -3.5 --timeout 1"));
+        assert!(matches!(parsed.map(|cli| cli.command),
+            Ok(Command::Set(set)) if set.second.as_deref() == Some("-3.5")));
+    }
+}

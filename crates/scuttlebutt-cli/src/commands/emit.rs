@@ -1,0 +1,17 @@
+//! `scuttlebutt emit`: emit one event, and know that the peer has it.
+
+use scuttlebutt::EventLog;
+
+use crate::cli::Emit;
+use crate::client::Client;
+use crate::exit::Failure;
+use crate::input;
+
+pub(crate) async fn run(args: Emit) -> Result<(), Failure> {
+    let mut change = vec![input::literal(&args.event)];
+    for argument in &args.arguments {
+        change.push(input::json(argument, args.string)?);
+    }
+    let change = input::array(&change)?;
+    Client::<EventLog>::start(&args.peer).await?.write(change).await
+}

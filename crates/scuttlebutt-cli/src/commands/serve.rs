@@ -1,0 +1,73 @@
+//! `scuttlebutt serve`: a node that stays.
+
+use scuttlebutt::{Direction, EventLog, LwwMap, Register, SessionConfig};
+use scuttlebutt_net::{Address, Node};
+
+use crate::change::Format;
+use crate::cli::Serve;
+use crate::exit::Failure;
+use crate::follow::follow;
+use crate::model::{ModelName, Shown};
+use crate::printer::Printer;
+use crate::signals::Signals;
+
+const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
+
+pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
+    match args.model {
+        ModelName::Map => serve::<LwwMap>(args).await,
+        ModelName::Events => serve::<EventLog>(args).await,
+        ModelName::Value => serve::<Register>(args).await,
+    }
+}
+
+async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
+    let signals = Signals::install()?;
+    let config = SessionConfig {
+        direction: match args.read_only {
+            true => Direction::SendOnly,
+            false => Direction::Both,
+        },
+        ..SessionConfig::default()
+    };
+    let mut node = Node::builder(M::default()).sessions(config.clone());
+    if let Some(id) = args.id {
+        node = node.id(id);
+    }
+    let failed = |error: scuttlebutt_net::ListenError| Failure::failed(error.to_string());
+    let node = node.start().await.map_err(failed)?;
+    let changes = node.subscribe();
+
+    let mut addresses = args.tcp;
+    addresses.extend(args.unix.into_iter().map(Address::Unix));
+    if addresses.is_empty() {
+        addresses.push(Address::Tcp(DEFAULT_ADDRESS.to_owned()));
+    }
+    let format = Format::choose(args.format.json);
+    let printer = Printer::start();
+    let mut lines = Vec::new();
+    for address in &addresses {
+        let listener = node.listen_with(address, config.clone()).await;
+        let listener = listener.map_err(|error| cannot_listen(&error))?;
+        lines.push(format.listening(listener.address()));
+    }
+    for line in lines {
+        // Whoever does not read is noticed when the changes are printed.
+        let _ = printer.print(line).await;
+    }
+    for address in args.peer {
+        node.add_peer_with(address, config.clone());
+    }
+    follow(node, changes, format, printer, signals).await
+}
+
+fn cannot_listen(error: &scuttlebutt_net::ListenError) -> Failure {
+    let is_in_use = matches!(error, scuttlebutt_net::ListenError::Bind { error, .. }
+        if error.kind() == std::io::ErrorKind::AddrInUse);
+    let hint = if is_in_use {
+        "; another node may be there; --tcp 127.0.0.1:0 takes any free port"
+    } else {
+        ""
+    };
+    Failure::failed(format!("{error}{hint}"))
+}

@@ -1,0 +1,91 @@
+//! How a command ends: one exit code for each kind of failure, one message for each failure.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use scuttlebutt::{DecodeError, SessionError};
+use scuttlebutt_net::{Address, LinkError};
+
+/// The exit codes other than 0. `--help` lists them too, and a test compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// It could not be done here; `get` found no value.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// Nobody answers at the address.
+    Unreachable = 3,
+    /// The peer speaks something else, serves another model, or broke off.
+    Protocol = 4,
+    /// The peer did not say what was waited for in time.
+    TimedOut = 5,
+    /// The peer did not accept what was written.
+    NotAccepted = 6,
+}
+
+/// A command that did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, message }
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Code::Failed, message)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// A connection to `address` that could not be made or did not end well.
+    pub(crate) fn link(address: &Address, error: &LinkError) -> Self {
+        match error {
+            LinkError::Dial { error, .. } => Self::unreachable(address, error),
+            LinkError::Session(SessionError::Decode(DecodeError::Foreign(_))) => {
+                Self::new(Code::Protocol, format!("{address}: {error}; is the address right?"))
+            }
+            LinkError::Session(SessionError::NoDigest { .. }) => {
+                Self::new(Code::TimedOut, format!("{address}: {error}"))
+            }
+            LinkError::Session(SessionError::Full(_)) | LinkError::TooManySessions { .. } => {
+                Self::failed(format!("{address}: {error}"))
+            }
+            LinkError::ShutDown => Self::new(
+                Code::TimedOut,
+                format!("{address}: the peer did not take everything in time"),
+            ),
+            // What it sent, that it broke off, or that the stream broke.
+            _ => Self::new(Code::Protocol, format!("{address}: {error}")),
+        }
+    }
+
+    fn unreachable(address: &Address, error: &io::Error) -> Self {
+        let hint = "is a node listening there? (scuttlebutt serve)";
+        let (cause, hint) = match error.kind() {
+            io::ErrorKind::ConnectionRefused => ("connection refused".to_owned(), hint),
+            io::ErrorKind::NotFound => ("there is no such socket".to_owned(), hint),
+            _ => (error.to_string(), "is the address right?"),
+        };
+        Self::new(Code::Unreachable, format!("cannot reach {address}: {cause}; {hint}"))
+    }
+
+    /// Tells the user.
+    pub(crate) fn report(&self) -> ExitCode {
+        tell("error", &self.message);
+        ExitCode::from(self.code as u8)
+    }
+}
+
+/// Writes a line to stderr, and lets it be if nobody reads that.
+pub(crate) fn tell(kind: &str, message: impl Display) {
+    use io::Write;
+    let _ = writeln!(io::stderr(), "{kind}: {message}");
+}

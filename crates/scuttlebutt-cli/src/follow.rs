@@ -1,0 +1,48 @@
+//! Printing changes as they happen, until somebody has had enough: `serve` and `watch`.
+
+use std::time::Duration;
+
+use scuttlebutt_net::{Node, Subscription};
+
+use crate::change::Format;
+use crate::exit::Failure;
+use crate::model::Shown;
+use crate::printer::Printer;
+use crate::signals::Signals;
+
+/// How long whoever reads stdout may take for the last lines.
+const LAST_LINES_WAIT: Duration = Duration::from_secs(5);
+
+/// Prints changes until a signal comes or stdout is closed, then shuts the node down in good order.
+pub(crate) async fn follow<M: Shown>(
+    node: Node<M>,
+    mut changes: Subscription<M>,
+    format: Format,
+    printer: Printer,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    loop {
+        let notice = tokio::select! {
+            notice = changes.next() => notice,
+            () = printer.closed() => break,
+            _ = signals.next() => break,
+        };
+        let Some(notice) = notice else { break };
+        tokio::select! {
+            printed = printer.print(format.notice::<M>(&notice)) => if printed.is_err() { break },
+            _ = signals.next() => break,
+        }
+    }
+    tracing::info!("shutting down");
+    signals.end_at_next();
+    node.shutdown().await;
+    let rest = async {
+        while let Some(notice) = changes.next().await {
+            if printer.print(format.notice::<M>(&notice)).await.is_err() {
+                break;
+            }
+        }
+        printer.finish().await
+    };
+    tokio::time::timeout(LAST_LINES_WAIT, rest).await.unwrap_or(Ok(()))
+}

@@ -1,0 +1,55 @@
+//! The command `scuttlebutt`: a replica to start, read, watch and write from a terminal.
+//!
+//! It parses, prints and chooses exit codes. What it never does: decide what an update means, or
+//! touch a socket or a frame; that is the work of `scuttlebutt` and `scuttlebutt-net`.
+//!
+//! Exit codes are listed by [`exit::Code`], and each command explains itself in its `--help`.
+
+mod change;
+mod cli;
+mod client;
+mod commands;
+mod exit;
+mod follow;
+mod input;
+mod log;
+mod model;
+mod printer;
+mod signals;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use exit::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(cli.log.as_deref(), cli.command.default_log());
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::failed(format!("cannot start: {error}")).report(),
+    };
+    let ended = runtime.block_on(run(cli.command));
+    // What is still going on, a lookup of a name for example, is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => commands::serve::run(args).await,
+        Command::Dump(args) => commands::dump::run(args).await,
+        Command::Watch(args) => commands::watch::run(args).await,
+        Command::Get(args) => commands::get::run(args).await,
+        Command::Set(args) => commands::set::run(args).await,
+        Command::Emit(args) => commands::emit::run(args).await,
+        Command::Id => commands::id::run(),
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}

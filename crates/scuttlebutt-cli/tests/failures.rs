@@ -1,0 +1,182 @@
+//! Each way to fail has its exit code, a message that says who is at fault, and a bound in time.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use common::{Running, SocketPath, done, fails, run};
+
+/// Every command that needs a peer.
+fn with_peer(peer: &str) -> Vec<Vec<&str>> {
+    [&["dump"][..], &["watch"], &["get", "k"], &["set", "k", "1"], &["emit", "e"]]
+        .map(|command| [command, &["--peer", peer, "--timeout", "1"]].concat())
+        .to_vec()
+}
+
+/// Answers each connection with these bytes once something has come, and keeps it open.
+fn answering(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        let mut open = vec![];
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 100]);
+            let _ = stream.write_all(bytes);
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn nobody_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    drop(listener);
+    let hint = "is a node listening there? (scuttlebutt serve)";
+    for command in with_peer(&address) {
+        let start = Instant::now();
+        fails(&command, 3, &format!("cannot reach {address}: connection refused; {hint}"));
+        assert!(start.elapsed() < Duration::from_millis(900), "{command:?}");
+    }
+    let socket = SocketPath::new();
+    for command in with_peer(&socket.address()) {
+        fails(&command, 3, "there is no such socket");
+    }
+}
+
+#[test]
+fn http() {
+    let peer = answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    for command in with_peer(&peer) {
+        fails(&command, 4, "speaks HTTP, not scuttlebutt; is the address right?");
+    }
+}
+
+#[test]
+fn tls() {
+    let alert = answering(&[0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46]);
+    let handshake = answering(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]);
+    for peer in [alert, handshake] {
+        fails(&["dump", "--peer", &peer], 4, "speaks TLS, not scuttlebutt");
+    }
+}
+
+#[test]
+fn other_bytes() {
+    let peer = answering(b"\x00\xff\x1b[2J hello");
+    fails(&["dump", "--peer", &peer], 4, "an unknown protocol");
+    let peer = answering(b"{\"id\":\"x\",\"clock\":{}}\n");
+    fails(&["set", "--peer", &peer, "--timeout", "1", "k", "1"], 5, "history");
+    let peer = answering(b"{\"id\":\"x\"}\n");
+    fails(&["set", "--peer", &peer, "k", "1"], 4, "digest without a usable");
+}
+
+#[test]
+fn silence_ends_at_the_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let peer = silent.local_addr().expect("bound").to_string();
+    std::thread::scope(|scope| {
+        for command in with_peer(&peer) {
+            scope.spawn(move || {
+                let start = Instant::now();
+                fails(&command, 5, "said nothing within 1s");
+                assert!(start.elapsed() < Duration::from_secs(3), "{command:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let peer = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 1_000]);
+        }
+    });
+    for command in with_peer(&peer) {
+        fails(&command, 4, &format!("{peer}: the peer closed the connection"));
+    }
+}
+
+#[test]
+fn another_model() {
+    let (_value, value) = Running::serve(&["--model", "value"]);
+    let (_events, events) = Running::serve(&["--model", "events"]);
+    // Nothing is there yet by which to tell.
+    assert_eq!(done(&["dump", "--peer", &value]), "{}\n");
+    done(&["set", "--peer", &value, "--model", "value", "7"]);
+    done(&["emit", "--peer", &events, "moved", "1", "2"]);
+
+    let message = "seems to serve another model";
+    fails(&["dump", "--peer", &value], 4, &format!("{message} (value?)"));
+    fails(&["dump", "--peer", &value, "--model", "events"], 4, &format!("{message} (value?)"));
+    fails(&["dump", "--peer", &events], 4, &format!("{message} (events?)"));
+    fails(&["watch", "--peer", &events], 4, message);
+    fails(&["get", "--peer", &events, "moved"], 4, message);
+    // Nothing is written by mistake.
+    fails(&["set", "--peer", &value, "k", "1"], 4, message);
+    fails(&["emit", "--peer", &value, "e"], 4, message);
+    assert_eq!(done(&["get", "--peer", &value, "--model", "value"]), "7\n");
+
+    // Some of it fits: a warning, and what there is.
+    done(&["emit", "--peer", &events, "k", "1"]);
+    let ended = run(&["dump", "--peer", &events]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), "{\"k\":1,\"moved\":1}\n"));
+    assert!(ended.err.starts_with("warning: 1 of 2 updates of "), "{}", ended.err);
+}
+
+#[test]
+fn the_command_line_makes_no_sense() {
+    let peer = ["--peer", "127.0.0.1:1"];
+    let hello = "did you mean '\"hello\"'?";
+    for (command, message) in [
+        (&["set", "k", "hello"][..], hello),
+        (&["set", "k", "don't"], r#"did you mean '"don'\''t"'?"#),
+        (&["emit", "e", "1", "hello"], hello),
+        (&["set", "k"], "Give KEY and JSON"),
+        (&["set", "--model", "value", "k", "1"], "a value has no keys"),
+        (&["set", "--model", "events", "k", "1"], "possible values: map, value"),
+        (&["get"], "Name a key"),
+        (&["get", "--model", "value", "k"], "a value has no keys"),
+        (&["dump", "--timeout", "0"], "a number of seconds above 0"),
+        (&["dump", "--timeout", "NaN"], "a number of seconds above 0"),
+        (&["dump", "--model", "set"], "possible values: map, events, value"),
+        (&["dump", "--log", "=,="], "invalid"),
+    ] {
+        fails(&[command, &peer].concat(), 2, message);
+    }
+    for (command, message) in [
+        (&["dump"][..], "--peer <ADDR>"),
+        (&["dump", "--peer", "localhost"], "\"localhost\" is no address: the port is missing"),
+        (&["serve", "--tcp", "unix:/tmp/x"], "use --unix PATH"),
+        (&["serve", "--tcp", "localhost:70000"], "below 65536"),
+        (&["serve", "--id", "__proto__"], "__proto__"),
+        (&["serve", "--id", ""], "must not be empty"),
+        (&["fetch"], "unrecognized subcommand"),
+    ] {
+        fails(command, 2, message);
+    }
+}
+
+#[test]
+fn what_the_model_refuses() {
+    let (_serve, peer) = Running::serve(&[]);
+    fails(&["set", "--peer", &peer, "__proto__", "1"], 2, "__proto__");
+    assert_eq!(done(&["dump", "--peer", &peer, "--updates"]), "");
+}
+
+#[test]
+fn an_address_in_use() {
+    let (_serve, address) = Running::serve(&[]);
+    let message = format!("cannot listen on {address}: ");
+    fails(&["serve", "--tcp", &address], 1, &message);
+    fails(&["serve", "--tcp", &address], 1, "--tcp 127.0.0.1:0 takes any free port");
+    fails(&["serve", "--unix", "/nonexistent/x.sock"], 1, "cannot listen on unix:/nonexistent");
+}
