@@ -1,5 +1,6 @@
 #![doc = include_str!("lib.md")]
 
+pub mod guide;
 pub mod json;
 pub mod model;
 
