@@ -8,6 +8,8 @@
 //! It runs on tokio. Any `AsyncRead + AsyncWrite` can carry a session ([`Node::attach`]); TCP and
 //! Unix sockets are included.
 
+pub mod guide;
+
 mod address;
 mod backoff;
 mod connection;
