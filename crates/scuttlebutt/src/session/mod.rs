@@ -533,8 +533,9 @@ impl Session {
 
     fn announce<M: Model>(&mut self, replica: &Replica<M>) {
         if !self.receiving.has_asked() {
-            // The first digest is a promise, once our history is complete. A later one only asks.
-            self.told = replica.vector_changes();
+            // The first digest is a promise, once our history is complete; what it leaves out has
+            // yet to be told. A later one only asks.
+            self.told = if self.config.ask_for_own { 0 } else { replica.vector_changes() };
         }
         self.receiving.digest_sent();
         let own = self.config.ask_for_own.then(|| replica.id());

@@ -1,4 +1,13 @@
 //! Two sessions joined in memory, and what the original does line by line.
+//!
+//! Random clusters of replicas are in the crate's `tests/invariants.rs`; here are the cases that
+//! need a certain line at a certain moment.
+
+mod bounds;
+mod clock_skew;
+mod cuts;
+mod options;
+mod slow_peers;
 
 use super::*;
 use crate::model::{EventLog, LwwMap};
@@ -29,6 +38,37 @@ fn events(session: &mut Session) -> Vec<SessionEvent> {
 
 fn plain() -> SessionConfig {
     SessionConfig { announce_extensions: false, ..SessionConfig::default() }
+}
+
+fn source(id: &str) -> SourceId {
+    SourceId::new(id).expect("an id")
+}
+
+fn vector(entries: &[(&str, f64)]) -> VersionVector {
+    let entries = entries.iter();
+    entries.map(|(id, at)| (source(id), Timestamp::new(*at).expect("a timestamp"))).collect()
+}
+
+fn new_session<M: Model>(replica: &mut Replica<M>, config: SessionConfig) -> Session {
+    Session::new(replica, NOW, config)
+}
+
+/// Lets both sides talk until neither has anything to say.
+fn talk<M: Model>(a: (&mut Replica<M>, &mut Session), b: (&mut Replica<M>, &mut Session)) {
+    loop {
+        let (from_a, from_b) = (said(a.1, a.0), said(b.1, b.0));
+        b.1.receive(b.0, NOW, from_a.as_bytes()).expect("understands");
+        a.1.receive(a.0, NOW, from_b.as_bytes()).expect("understands");
+        if from_a.is_empty() && from_b.is_empty() {
+            break;
+        }
+    }
+}
+
+fn sync<M: Model>(a: &mut Replica<M>, b: &mut Replica<M>) {
+    let mut to_b = new_session(a, SessionConfig::default());
+    let mut to_a = new_session(b, SessionConfig::default());
+    talk((a, &mut to_b), (b, &mut to_a));
 }
 
 #[test]

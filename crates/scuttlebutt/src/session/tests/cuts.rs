@@ -1,0 +1,203 @@
+//! I2 where a sync breaks off, and its sender never comes back.
+
+use super::*;
+
+/// Holds A5 of key k superseded by B7, and A6, and knows that this is all.
+fn doomed() -> Replica<LwwMap> {
+    let mut doomed = replica("D");
+    for line in [r#"[["k","A5"],5,"A"]"#, r#"[["j","A6"],6,"A"]"#, r#"[["k","B7"],7,"B"]"#] {
+        apply(&mut doomed, line);
+    }
+    doomed.promise(&vector(&[("A", 6.0), ("B", 7.0)]));
+    doomed
+}
+
+/// What `sender` says to one who holds nothing.
+fn history_of(sender: &mut Replica<LwwMap>, config: SessionConfig) -> String {
+    let mut nobody = replica("N");
+    let digest = said(&mut new_session(&mut nobody, SessionConfig::default()), &nobody);
+    let mut session = new_session(sender, config);
+    session.receive(sender, NOW, digest.as_bytes()).unwrap();
+    said(&mut session, sender)
+}
+
+/// Of all that A and B ever wrote: nothing that is announced is missing.
+fn check_no_gap(replica: &Replica<LwwMap>, context: &str) {
+    let announced = replica.version_vector();
+    let holds = |line: &str| replica.is_live(&Update::from_json(line).unwrap().id());
+    let (a5, a6, b7) = (
+        holds(r#"[["k","A5"],5,"A"]"#),
+        holds(r#"[["j","A6"],6,"A"]"#),
+        holds(r#"[["k","B7"],7,"B"]"#),
+    );
+    let includes = |id: &str, at| announced.includes(&source(id), Timestamp::new(at).unwrap());
+    assert!(!includes("A", 5.0) || a5 || b7, "{context}: {announced:?} without A5 or B7");
+    assert!(!includes("A", 6.0) || a6, "{context}: {announced:?} without A6");
+    assert!(!includes("B", 7.0) || b7, "{context}: {announced:?} without B7");
+}
+
+/// A catch-up cut off after each byte, its sender gone for good; another replica still holds A5.
+/// The sender is one of ours, or one of the original's kind, whose history counts as a promise when
+/// its "SYNC" is there.
+#[test]
+fn i2_no_gaps_wherever_a_catch_up_is_cut() {
+    for config in [SessionConfig::default(), plain()] {
+        let history = history_of(&mut doomed(), config);
+        assert_eq!(history.lines().count(), 4, "{history}");
+        for cut in 0..=history.len() {
+            let context = format!("cut after {:?}", &history[..cut]);
+            let mut survivor = replica("S");
+            let mut session = new_session(&mut survivor, SessionConfig::default());
+            session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
+            check_no_gap(&survivor, &context);
+            // It may hear of the end, within a line, or not.
+            if cut % 2 == 0 {
+                let _ = session.receive_end(&mut survivor, NOW);
+                check_no_gap(&survivor, &context);
+            }
+
+            let mut other = replica("O");
+            apply(&mut other, r#"[["k","A5"],5,"A"]"#);
+            other.promise(&vector(&[("A", 5.0)]));
+            sync(&mut survivor, &mut other);
+            check_no_gap(&survivor, &context);
+            check_no_gap(&other, &context);
+            let has_b7 = history[..cut].contains("B7\"],7,\"B\"]");
+            let expected = if has_b7 { "\"B7\"" } else { "\"A5\"" };
+            for replica in [&survivor, &other] {
+                assert_eq!(replica.model().get_raw("k"), Some(expected), "{context}");
+            }
+            assert_eq!(survivor.model().to_json(), other.model().to_json(), "{context}");
+        }
+        // Uncut, everything is announced.
+        let mut survivor = replica("S");
+        let mut session = new_session(&mut survivor, SessionConfig::default());
+        session.receive(&mut survivor, NOW, history.as_bytes()).unwrap();
+        assert_eq!(survivor.version_vector(), vector(&[("A", 6.0), ("B", 7.0)]));
+    }
+}
+
+/// An update is superseded while a catch-up is under way, before its turn has come. "SYNC" promises
+/// it, so it goes after what superseded it.
+#[test]
+fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
+    for config in [SessionConfig::default(), plain()] {
+        let mut doomed = replica("D");
+        apply(&mut doomed, r#"[["k","A5"],5,"A"]"#);
+        apply(&mut doomed, r#"[["j","A6"],6,"A"]"#);
+        doomed.promise(&vector(&[("A", 6.0)]));
+        let mut session = new_session(&mut doomed, config);
+        session.receive(&mut doomed, NOW, b"{\"clock\":{},\"ext\":{\"marks\":1}}\n").unwrap();
+        let mut history = Vec::new();
+        // Its digest is out, and the walk has begun.
+        session.transmit(&doomed, &mut history, 20);
+        while !history.ends_with(b"\n") {
+            session.transmit(&doomed, &mut history, 1);
+        }
+        apply(&mut doomed, r#"[["k","B7"],7,"B"]"#);
+        let history = String::from_utf8(history).unwrap() + &said(&mut session, &doomed);
+        for cut in 0..=history.len() {
+            let mut survivor = replica("S");
+            let mut session = new_session(&mut survivor, SessionConfig::default());
+            session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
+            check_no_gap(&survivor, &history[..cut]);
+        }
+    }
+}
+
+/// Live lines of the original's kind are promises of their own. One that sends every update in
+/// order, as the original does, leaves no gap. One that passes over what was superseded before it
+/// could be sent, as a slow peer of ours does in its place, does leave one: exactly this is what the
+/// original's protocol cannot say.
+#[test]
+fn i2_live_lines_of_the_originals_kind() {
+    let writes = [r#"[["k","A5"],5,"A"]"#, r#"[["k","B7"],7,"B"]"#, r#"[["j","A6"],6,"A"]"#];
+    for passes_over in [false, true] {
+        let (mut sender, mut survivor) = (replica("D"), replica("S"));
+        let mut to_survivor = new_session(&mut sender, plain());
+        let mut to_sender = new_session(&mut survivor, SessionConfig::default());
+        talk((&mut sender, &mut to_survivor), (&mut survivor, &mut to_sender));
+        let mut lines = String::new();
+        for write in writes {
+            apply(&mut sender, write);
+            if !passes_over {
+                lines += &said(&mut to_survivor, &sender);
+            }
+        }
+        lines += &said(&mut to_survivor, &sender);
+        for line in lines.split_inclusive('\n') {
+            to_sender.receive(&mut survivor, NOW, line.as_bytes()).unwrap();
+            if !passes_over {
+                check_no_gap(&survivor, line);
+            }
+        }
+        assert_eq!(survivor.version_vector(), vector(&[("A", 6.0), ("B", 7.0)]));
+        check_no_gap(&survivor, "all arrived");
+
+        if passes_over {
+            assert_eq!(lines, "[[\"k\",\"B7\"],7,\"B\"]\n[[\"j\",\"A6\"],6,\"A\"]\n");
+            // Superseders go in the order of arrival, so here even the passing over is covered. Only
+            // a superseder that came after A6 can be cut off.
+            let mut survivor = replica("S");
+            let mut session = new_session(&mut survivor, SessionConfig::default());
+            let live = "{\"clock\":{}}\n\"SYNC\"\n[[\"j\",\"A6\"],6,\"A\"]\n";
+            session.receive(&mut survivor, NOW, live.as_bytes()).unwrap();
+            assert_eq!(survivor.version_vector(), vector(&[("A", 6.0)]));
+            assert!(!survivor.model().contains("k"), "the gap that the original has too");
+        }
+    }
+}
+
+/// In a long catch-up marks tell how much is complete, so that a cut costs little; and never more.
+#[test]
+fn i2_marks_within_a_long_catch_up() {
+    const KEYS: u64 = 3_000;
+    let padding = "x".repeat(100);
+    let mut doomed = replica("D");
+    // From some point on, sources supersede each other crosswise: every third key of A is B's by
+    // now, and the reverse. Up to there, marks can tell how much is complete.
+    for n in 1..=KEYS {
+        let (first, second) = if n % 2 == 0 { ("A", "B") } else { ("B", "A") };
+        apply(&mut doomed, &format!(r#"[["k{n}","{padding}"],{n},"{first}"]"#));
+        if n > 2_000 && n % 3 == 0 {
+            apply(&mut doomed, &format!(r#"[["k{n}",{n}],{}.5,"{second}"]"#, n + KEYS));
+        }
+    }
+    doomed.promise(&vector(&[("A", 1e9), ("B", 1e9)]));
+    let history = history_of(&mut doomed, SessionConfig::default());
+    assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
+
+    let mut survivor = replica("S");
+    let mut session = new_session(&mut survivor, SessionConfig::default());
+    let mut sent = 0;
+    for line in history.split_inclusive('\n') {
+        session.receive(&mut survivor, NOW, line.as_bytes()).unwrap();
+        sent += 1;
+        let announced = survivor.version_vector();
+        for n in (1..=KEYS).filter(|n| sent % 50 == 0 || line.starts_with('{') || n % 100 == 0) {
+            let first = source(if n % 2 == 0 { "A" } else { "B" });
+            if announced.includes(&first, Timestamp::new(n as f64).unwrap()) {
+                assert!(survivor.model().contains(format!("k{n}")), "{n} after {sent} lines");
+            }
+        }
+    }
+    assert_eq!(survivor.version_vector(), doomed.version_vector());
+}
+
+/// As above, without anything superseded: a cut near the end asks only for the end again.
+#[test]
+fn i2_a_cut_costs_little() {
+    let mut sender = replica("D");
+    for n in 1..=3_000 {
+        apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
+    }
+    sender.promise(&vector(&[("A", 1e9)]));
+    let history = history_of(&mut sender, SessionConfig::default());
+    let cut = history.len() * 9 / 10;
+    let mut survivor = replica("S");
+    let mut session = new_session(&mut survivor, SessionConfig::default());
+    session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
+    let announced = survivor.version_vector().timestamp(&source("A"));
+    assert!(announced > Timestamp::new(2_000.0).ok(), "{announced:?}");
+    assert!(announced < Timestamp::new(2_800.0).ok(), "{announced:?}");
+}
