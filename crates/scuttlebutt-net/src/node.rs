@@ -279,9 +279,15 @@ impl<M: Model + Send + 'static> Node<M> {
         const PATIENCE: Duration = Duration::from_millis(500);
 
         let mut status = peer.watch();
+        let syncs_before = status.borrow().syncs;
         let is_confirmed = |status: &PeerStatus| status.confirmed >= Some(update.timestamp());
+        // A peer that is in sync is told, and so was one that leaves after each sync: the second
+        // session from now on, at the latest, began with this update in its history.
+        let was_told = |status: &PeerStatus| {
+            status.state == PeerState::Synced || status.syncs > syncs_before + 1
+        };
         let is_settled = |status: &PeerStatus| {
-            is_confirmed(status) || matches!(status.state, PeerState::Synced | PeerState::Removed)
+            is_confirmed(status) || was_told(status) || status.state == PeerState::Removed
         };
         loop {
             let settled = status.wait_for(is_settled).await.map(|status| status.clone());
@@ -296,7 +302,7 @@ impl<M: Model + Send + 'static> Node<M> {
             if !self.engine.shared.read(|replica| replica.is_live(&update.id())) {
                 return Ok(());
             }
-            if status.borrow().state == PeerState::Synced {
+            if was_told(&status.borrow()) {
                 let config = SessionConfig {
                     direction: scuttlebutt::Direction::ReceiveOnly,
                     mode: Mode::CatchUp,

@@ -47,6 +47,8 @@ pub struct PeerStatus {
     pub session: Option<SessionStatus>,
     /// Dials that failed, or sessions that broke, since the last that reached sync.
     pub failures: u64,
+    /// Sessions so far that reached sync.
+    pub syncs: u64,
     /// Why the last session ended or the last dial failed.
     pub last_error: Option<LinkError>,
     /// The newest update of this node that the peer provably holds, in any session so far.
@@ -99,6 +101,7 @@ pub(crate) struct Recorder<'a> {
 
 impl Observer for Recorder<'_> {
     fn event(&mut self, event: &SessionEvent) {
+        let was_synced = self.record.status().is_synced;
         match event {
             SessionEvent::DigestReceived { peer, metadata, has_extensions, vector } => {
                 self.record.update(|status| {
@@ -132,6 +135,7 @@ impl Observer for Recorder<'_> {
                 status.confirmed = status.confirmed.max(session.confirmed);
                 status.state =
                     if session.is_synced { PeerState::Synced } else { PeerState::CatchingUp };
+                status.syncs += u64::from(session.is_synced && !was_synced);
                 if session.is_synced {
                     status.failures = 0;
                     status.last_error = None;
