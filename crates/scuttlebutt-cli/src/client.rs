@@ -109,12 +109,16 @@ impl<M: Shown> Client<M> {
             let message = format!("cannot reach {address}: no answer within {timeout:?}");
             return Failure::new(Code::Unreachable, message);
         };
-        let message = match session.bytes_received {
-            0 => format!(
+        let message = match (session.bytes_received, session.peer) {
+            (0, _) => format!(
                 "{address} accepted the connection and said nothing within {timeout:?}: it is no \
                  scuttlebutt node, or one that only receives"
             ),
-            received => format!(
+            (_, None) => format!(
+                "{address} did not say what it holds within {timeout:?}: it is a node that only \
+                 receives, or no scuttlebutt node"
+            ),
+            (received, Some(_)) => format!(
                 "{address} did not finish its history within {timeout:?}, of which {received} \
                  bytes came; a longer --timeout may help"
             ),

@@ -71,6 +71,8 @@ fn other_bytes() {
     fails(&["dump", "--peer", &peer], 4, "an unknown protocol");
     let peer = answering(b"{\"id\":\"x\",\"clock\":{}}\n");
     fails(&["set", "--peer", &peer, "--timeout", "1", "k", "1"], 5, "history");
+    let peer = answering(b"\"SYNC\"\n");
+    fails(&["dump", "--peer", &peer, "--timeout", "1"], 5, "did not say what it holds within 1s");
     let peer = answering(b"{\"id\":\"x\"}\n");
     fails(&["set", "--peer", &peer, "k", "1"], 4, "digest without a usable");
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::{Running, SocketPath, done, fails};
@@ -179,4 +179,43 @@ fn a_read_only_node_follows_and_refuses_writers() {
     );
     fails(&["get", "--peer", &peer, "k"], 1, "no value");
     fails(&["emit", "--peer", &peer, "e"], 6, "read-only");
+}
+
+/// A peer as the original is with `{tail: false}`: it leaves after each sync, sends only what a
+/// digest lacks, and acknowledges nothing. Answers its address.
+fn leaving_after_sync() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        let mut held: Vec<Value> = vec![];
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.write_all(b"{\"id\":\"JS\",\"clock\":{}}\n");
+            for line in BufReader::new(stream.try_clone().expect("a handle")).lines() {
+                let Ok(line) = line else { break };
+                match serde_json::from_str(&line).expect("JSON") {
+                    update @ Value::Array(_) => held.push(update),
+                    Value::Object(digest) => {
+                        let is_lacking = |update: &&Value| {
+                            let newest = &digest["clock"][update[2].as_str().expect("a source")];
+                            newest.as_f64() < update[1].as_f64()
+                        };
+                        for update in held.iter().filter(is_lacking) {
+                            let _ = writeln!(stream, "{update}");
+                        }
+                        let _ = stream.write_all(b"\"SYNC\"\n");
+                    }
+                    _ => break,
+                }
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn delivery_is_proven_to_a_peer_that_leaves_after_each_sync() {
+    let peer = leaving_after_sync();
+    done(&["set", "--peer", &peer, "k", "1"]);
+    assert_eq!(done(&["get", "--peer", &peer, "k"]), "1\n");
 }
