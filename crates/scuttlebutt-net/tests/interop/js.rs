@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// One replica of the original. Its process ends with it.
 pub(crate) struct Js {
     id: String,
-    _child: Child,
+    child: Child,
     stdin: ChildStdin,
     answers: mpsc::UnboundedReceiver<Value>,
     events: Arc<Mutex<Vec<Value>>>,
@@ -64,14 +64,7 @@ impl Js {
             }
         });
         let id = id.to_owned();
-        Self {
-            id,
-            _child: child,
-            stdin,
-            answers,
-            events,
-            heard,
-        }
+        Self { id, child, stdin, answers, events, heard }
     }
 
     /// Starts a replica that listens.
@@ -115,6 +108,11 @@ impl Js {
 
     pub(crate) fn events(&self) -> Vec<Value> {
         self.events.lock().unwrap().clone()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Gives a command, its fields as JSON text without braces, and takes whatever is answered.
@@ -166,9 +164,7 @@ impl Js {
 
     /// Connects; answers the number of the connection.
     pub(crate) async fn connect(&mut self, to: &str) -> u64 {
-        self.run("connect", json!({ "to": to })).await["conn"]
-            .as_u64()
-            .unwrap()
+        self.run("connect", json!({ "to": to })).await["conn"].as_u64().unwrap()
     }
 
     /// Waits until its counts are what is given.

@@ -5,11 +5,7 @@
 //! `interop/`; without them each test fails and says so. What it waits for are conditions, never
 //! times.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bulk;
 mod catch_up;

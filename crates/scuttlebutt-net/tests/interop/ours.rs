@@ -62,10 +62,7 @@ impl Kind for EventLog {
         let mut parts = json::elements(change);
         let name = parts.next().unwrap();
         let arguments: Vec<_> = parts.collect();
-        (
-            "emit",
-            format!("\"name\":{name},\"args\":[{}]", arguments.join(",")),
-        )
+        ("emit", format!("\"name\":{name},\"args\":[{}]", arguments.join(",")))
     }
 
     fn state(&self) -> String {
@@ -91,14 +88,8 @@ impl Kind for Register {
 
 /// A node that dials again soon.
 pub(crate) fn builder<M: Kind>(id: &str) -> Builder<M> {
-    let limits = Limits {
-        redial_delay_ms_min: 10,
-        redial_delay_ms_max: 100,
-        ..Limits::default()
-    };
-    Node::builder(M::default())
-        .id(SourceId::new(id).unwrap())
-        .limits(limits)
+    let limits = Limits { redial_delay_ms_min: 10, redial_delay_ms_max: 100, ..Limits::default() };
+    Node::builder(M::default()).id(SourceId::new(id).unwrap()).limits(limits)
 }
 
 /// A node that listens on a free port.
@@ -126,11 +117,7 @@ pub(crate) async fn write<M: Kind>(node: &Node<M>, change: &str) -> Update {
 pub(crate) fn write_at<M: Kind>(node: &Node<M>, change: &str, timestamp: f64) {
     let change = Change::from_json(change).unwrap();
     let update = node.write_replica(|replica| replica.local_update(timestamp, change).unwrap());
-    assert_eq!(
-        update.timestamp().as_millis(),
-        timestamp,
-        "nothing later was seen"
-    );
+    assert_eq!(update.timestamp().as_millis(), timestamp, "nothing later was seen");
 }
 
 /// Applies finished updates and their sender's word that they are all there are.
@@ -145,10 +132,7 @@ pub(crate) fn apply_to<M: Kind>(replica: &mut Replica<M>, lines: &[String]) {
         let update = Update::from_json(line).unwrap();
         promise.advance(update.source(), update.timestamp());
         let outcome = replica.remote_update(now_ms(), update);
-        assert!(
-            matches!(outcome, Outcome::Applied | Outcome::Superseded),
-            "{outcome:?}: {line}"
-        );
+        assert!(matches!(outcome, Outcome::Applied | Outcome::Superseded), "{outcome:?}: {line}");
     }
     replica.promise(&promise);
 }
@@ -160,7 +144,8 @@ pub(crate) fn lines<M: Kind>(node: &Node<M>) -> Vec<String> {
 
 /// [`lines`] without a node.
 pub(crate) fn lines_of<M: Kind>(replica: &Replica<M>) -> Vec<String> {
-    let all = replica.updates_since(&VersionVector::new());
+    let nothing = VersionVector::new();
+    let all = replica.updates_since(&nothing);
     all.map(Update::to_json).collect()
 }
 
