@@ -85,6 +85,18 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
         loop {
             self.pull();
             if let Some(end) = self.report(observer) {
+                if !matches!(end, Err(LinkError::Session(_))) {
+                    // What the session has said is still to be written.
+                    let rest = &self.output[self.written..];
+                    let written = async {
+                        self.writer.write_all(rest).await?;
+                        self.writer.shutdown().await
+                    };
+                    tokio::time::timeout(shutdown_wait, written)
+                        .await
+                        .map_err(|_| LinkError::ShutDown)??;
+                    observer.bytes(0, rest.len());
+                }
                 return end;
             }
             if self.session.is_output_finished()

@@ -37,6 +37,7 @@ pub struct Limits {
     pub metadata_bytes_max: usize,
 
     /// Updates held that nothing supersedes: keys of a map, events of a log. Default 16,777,216.
+    /// At this bound every update is refused, also one that would supersede another.
     pub updates_max: usize,
 
     /// Bytes of the updates held, counted as their text and the id of each source once. Default

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-pub use event_log::{Event, EventLog};
+pub use event_log::{EmitError, Event, EventLog};
 pub use lww_map::{LwwMap, MapChange, MapEntry};
 pub use register::Register;
 

@@ -226,8 +226,9 @@ impl<M: Model> Replica<M> {
     /// Accepts the word of someone who sent updates: of everything up to `vector` that this replica
     /// did not announce, they have passed on each update, or one that supersedes it.
     ///
-    /// The version vector moves only as far as there is evidence: for each source to the newest
-    /// update held, and as durable as the store promises, that is not above `vector` (invariant I2).
+    /// The version vector moves only as far as there is evidence: for each source to what `vector`
+    /// says, but not beyond the newest update held, and once everything held now is as durable as
+    /// the store promises (invariant I2).
     /// [`Session`](crate::Session)s do this by themselves; call it after loading updates from
     /// elsewhere.
     ///
@@ -532,9 +533,12 @@ impl<M: Model> Replica<M> {
     pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
         let mut advances = Vec::new();
         for (id, limit) in promise {
+            // Something of the source is held from beyond where the vector goes: the evidence that
+            // its time has come that far. Whether something was written exactly there is all one.
             if let Some(index) = self.sources.find(id)
                 && let source = self.sources.get(index)
-                && let Some(held) = source.newest_up_to(limit)
+                && let Some((newest, _)) = source.newest()
+                && let held = newest.min(limit)
                 && source.announced() < Some(held)
             {
                 advances.push((index, held));

@@ -47,11 +47,6 @@ impl Source {
         self.slots.last_key_value().map(|(timestamp, slot)| (*timestamp, *slot))
     }
 
-    /// The newest update held that is not later than `limit`.
-    pub(crate) fn newest_up_to(&self, limit: Timestamp) -> Option<Timestamp> {
-        self.slots.range(..=limit).next_back().map(|(timestamp, _)| *timestamp)
-    }
-
     /// The updates later than `after`, in order.
     pub(crate) fn after(
         &self,

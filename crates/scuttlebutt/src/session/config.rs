@@ -75,18 +75,28 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
-    /// As the original's `createReadStream`: sends everything without being asked.
+    /// As the original's `createReadStream`, byte for byte: sends everything without being asked.
     #[must_use]
     #[doc(alias = "createReadStream")]
     pub fn send_only() -> Self {
-        Self { direction: Direction::SendOnly, await_digest: false, ..Self::default() }
+        Self {
+            direction: Direction::SendOnly,
+            await_digest: false,
+            announce_extensions: false,
+            ..Self::default()
+        }
     }
 
     /// As the original's `createWriteStream`: receives and says nothing.
     #[must_use]
     #[doc(alias = "createWriteStream")]
     pub fn receive_only() -> Self {
-        Self { direction: Direction::ReceiveOnly, announce_digest: false, ..Self::default() }
+        Self {
+            direction: Direction::ReceiveOnly,
+            announce_digest: false,
+            announce_extensions: false,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn announces(&self) -> bool {

@@ -350,8 +350,8 @@ impl Session {
                 Ok(())
             }
             Frame::Mark(vector) => {
-                if let Some(timestamp) = vector.timestamp(replica.id()) {
-                    self.confirm(timestamp);
+                if self.receiving.makes_promises() {
+                    self.confirm_up_to(replica, &vector);
                 }
                 if self.config.direction.receives() && self.receiving.accepts_marks() {
                     replica.promise(&vector);
@@ -405,23 +405,19 @@ impl Session {
 
     fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
         self.digest_deadline_ms = None;
-        let promises = digest.extensions.map(|extensions| extensions.promises);
-        if self.config.announce_extensions {
-            self.receiving.digest_received(digest.vector.clone(), promises);
-            self.understands_marks = promises.is_some() && self.config.direction.sends();
-        } else {
-            self.receiving.digest_received(digest.vector.clone(), None);
-        }
-        if promises == Some(true)
-            && let Some(timestamp) = digest.vector.timestamp(replica.id())
-        {
-            self.confirm(timestamp);
+        // Nothing is agreed on by one side alone.
+        let agrees = self.config.announce_extensions && self.config.announces();
+        let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);
+        self.receiving.digest_received(digest.vector.clone(), promises);
+        self.understands_marks = promises.is_some() && self.config.direction.sends();
+        if self.receiving.makes_promises() {
+            self.confirm_up_to(replica, &digest.vector);
         }
         self.emit(SessionEvent::DigestReceived {
             peer: digest.id,
             vector: digest.vector.clone(),
             metadata: digest.metadata,
-            has_extensions: promises.is_some(),
+            has_extensions: digest.extensions.is_some(),
         });
         if self.config.announces() {
             let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;
@@ -601,6 +597,14 @@ impl Session {
             if self.config.mode == Mode::CatchUp {
                 self.leave();
             }
+        }
+    }
+
+    /// The peer says what it holds; of what we wrote that is no more than there is.
+    fn confirm_up_to<M: Model>(&mut self, replica: &Replica<M>, vector: &VersionVector) {
+        let held = vector.timestamp(replica.id()).min(replica.newest_held(replica.id()));
+        if let Some(timestamp) = held {
+            self.confirm(timestamp);
         }
     }
 

@@ -84,8 +84,13 @@ impl Receiving {
         if self.is_void() { VersionVector::new() } else { promise }
     }
 
+    /// Whether what the peer announces are promises.
+    pub(super) fn makes_promises(&self) -> bool {
+        self.promises == Some(true)
+    }
+
     /// Whether a mark of the peer counts.
     pub(super) fn accepts_marks(&self) -> bool {
-        self.promises == Some(true) && !self.is_void()
+        self.makes_promises() && !self.is_void()
     }
 }

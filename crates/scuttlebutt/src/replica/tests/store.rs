@@ -1,0 +1,137 @@
+//! I3: nothing is announced that a crash could make this replica forget.
+
+use super::*;
+
+fn stored(id: &str) -> Replica<LwwMap> {
+    let mut r = replica(id);
+    r.wait_for_store();
+    r
+}
+
+fn set(r: &mut Replica<LwwMap>, key: &str, at: f64) {
+    r.local_update(at, LwwMap::set(key, &at).unwrap()).unwrap();
+}
+
+/// What sessions may send, in the order of arrival.
+fn sendable(r: &Replica<LwwMap>) -> Vec<String> {
+    let mut position = 0;
+    let steps = std::iter::from_fn(|| {
+        let (at, entry) = r.next_from(position)?;
+        position = at + 1;
+        Some(entry.update.id().to_string())
+    });
+    steps.collect()
+}
+
+#[test]
+fn i3_only_what_is_stored_is_sent_and_announced() {
+    let mut r = stored("R");
+    set(&mut r, "a", 10.0);
+    r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
+    r.promise(&vector(&[("B", 20.0)]));
+    set(&mut r, "c", 30.0);
+    assert_eq!(r.model().len(), 3, "the application sees it at once");
+    assert!(sendable(&r).is_empty() && r.version_vector().is_empty());
+    assert_eq!(r.delta(&VersionVector::new()).next(&r.sources, &r.log).map(|_| ()), None);
+
+    r.stored(1);
+    assert_eq!(sendable(&r), ["R@10"]);
+    assert_eq!(r.version_vector(), vector(&[("R", 10.0)]));
+    r.stored(2);
+    assert_eq!(r.version_vector(), vector(&[("B", 20.0), ("R", 10.0)]));
+    r.stored(u64::MAX);
+    assert_eq!(r.durable(), r.head(), "no more than there is");
+    assert_eq!(sendable(&r).len(), 3);
+    assert_eq!(r.version_vector(), vector(&[("B", 20.0), ("R", 30.0)]));
+    r.stored(1);
+    assert_eq!(r.durable(), 3, "never back");
+    set(&mut r, "d", 40.0);
+    assert_eq!(r.version_vector(), vector(&[("B", 20.0), ("R", 30.0)]));
+}
+
+/// A promise that concerns only what is durable is followed at once.
+#[test]
+fn a_promise_about_durable_updates_does_not_wait() {
+    let mut r = stored("R");
+    r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
+    r.stored(r.head());
+    r.promise(&vector(&[("B", 20.0)]));
+    assert_eq!(r.version_vector(), vector(&[("B", 20.0)]));
+}
+
+/// What was announced and then superseded stays until its superseder may be sent: in between, it is
+/// all that a peer can be given.
+#[test]
+fn what_is_superseded_is_kept_until_its_superseder_is_durable() {
+    let mut r = stored("R");
+    set(&mut r, "k", 10.0);
+    set(&mut r, "j", 20.0);
+    r.stored(r.head());
+    r.remote_update(NOW, update(r#"[["k",1],30,"B"]"#));
+    assert_eq!(r.model().get::<u32>("k").unwrap(), Some(1));
+    assert_eq!(sendable(&r), ["R@10", "R@20"]);
+    assert!(r.is_needed(r.log.get(0).unwrap()), "also by peers that know no evidence");
+    assert_eq!(since(&r, &VersionVector::new()).len(), 2, "history shows the state");
+    r.stored(r.head());
+    assert_eq!(sendable(&r), ["R@20", "B@30"]);
+}
+
+#[test]
+fn a_store_is_given_everything_once_in_order() {
+    let mut r = stored("R");
+    let mut disk = Vec::new();
+    for n in 1..=20 {
+        set(&mut r, &format!("k{}", n % 3), f64::from(n));
+        if n % 7 == 0 {
+            disk.extend(r.unstored().map(|update| update.timestamp().as_millis()));
+            r.stored(r.head());
+            assert_eq!(r.unstored().count(), 0);
+        }
+    }
+    assert_eq!(disk, (1..=14).map(f64::from).collect::<Vec<_>>());
+    assert_eq!(r.unstored().count(), 6);
+}
+
+#[test]
+fn what_a_store_kept_comes_back_as_it_was() {
+    let mut r = stored("R");
+    let mut disk = Vec::new();
+    for n in 1..=20 {
+        set(&mut r, &format!("k{}", n % 3), f64::from(n));
+        let line = format!(r#"[["k{}",{n}],{n},"B"]"#, n % 5);
+        r.remote_update(NOW, update(&line));
+        r.promise(&vector(&[("B", f64::from(n))]));
+        disk.extend(r.unstored().cloned());
+        r.stored(r.head());
+    }
+    let mut back = stored("R");
+    back.restore(disk, &r.version_vector());
+    assert_eq!(back.version_vector(), r.version_vector());
+    assert_eq!(back.model().to_json(), r.model().to_json());
+    assert_eq!(since(&back, &VersionVector::new()), since(&r, &VersionVector::new()));
+    assert!(!back.is_identity_contested());
+    assert_eq!((back.durable(), back.unstored().count()), (back.head(), 0));
+    // Its next write is later than all, though the wall clock was set back.
+    set(&mut back, "k0", 1.0);
+    assert_eq!(back.model().entry("k0").unwrap().update.id().to_string(), "R@20.000000000000004");
+}
+
+/// I8: promises that wait for the store are bounded, and none is forgotten.
+#[test]
+fn i8_waiting_promises_are_merged() {
+    let limits = Limits { pending_promises_max: 3, ..Limits::default() };
+    let mut r = Replica::with_limits(source("R"), LwwMap::new(), limits);
+    r.wait_for_store();
+    for n in 1..=50 {
+        let id = ["A", "B", "C"][n % 3];
+        r.remote_update(NOW, update(&format!(r#"[["k{n}",1],{n},"{id}"]"#)));
+        r.promise(&vector(&[("A", n as f64), ("B", n as f64), ("C", n as f64)]));
+        assert!(r.promised.len() <= 3, "{}", r.promised.len());
+        let advances: usize = r.promised.iter().map(|promised| promised.advances.len()).sum();
+        assert!(advances <= 9, "{advances}");
+    }
+    r.stored(r.head() - 1);
+    assert!(!r.version_vector().includes(&source("C"), Timestamp::new(50.0).unwrap()));
+    r.stored(r.head());
+    assert_eq!(r.version_vector(), vector(&[("A", 48.0), ("B", 49.0), ("C", 50.0)]));
+}

@@ -1,0 +1,91 @@
+//! I4: time moves forward.
+
+use super::*;
+use proptest::prelude::*;
+
+proptest! {
+    /// Whatever the wall clock does and peers write, a local write takes effect at once and is later
+    /// than everything before it.
+    #[test]
+    fn i4_local_writes_always_take_effect(
+        steps in prop::collection::vec((any::<bool>(), 0..3_u8, 0.0..2e6_f64), 1..60)
+    ) {
+        let mut r = replica("m");
+        let mut newest = 0.0;
+        for (nth, (is_local, key, millis)) in steps.into_iter().enumerate() {
+            let key = format!("k{key}");
+            if is_local {
+                let own = r.local_update(millis, LwwMap::set(&*key, &nth).unwrap()).unwrap();
+                prop_assert!(own.timestamp().as_millis() > newest);
+                prop_assert!(own.timestamp().as_millis() >= millis);
+                newest = own.timestamp().as_millis();
+                prop_assert_eq!(r.model().get::<usize>(&*key).unwrap(), Some(nth));
+                prop_assert!(r.is_live(&own.id()));
+            } else if millis > 0.0 {
+                // Sources on either side of ours, for the ties.
+                let id = if nth % 2 == 0 { "a" } else { "z" };
+                let line = format!(r#"[["{key}",{nth}],{millis},"{id}"]"#);
+                r.remote_update(millis, update(&line));
+                newest = newest.max(millis);
+            }
+        }
+    }
+}
+
+#[test]
+fn i4_a_lagging_clock_does_not_hold_writes_back() {
+    let mut r = replica("R");
+    r.remote_update(NOW, update(&format!(r#"[["k","theirs"],{NOW},"z"]"#)));
+    for now_ms in [5.0, 0.0, -1.0, f64::NAN, f64::NEG_INFINITY, f64::INFINITY] {
+        let before = r.model().entry("k").unwrap().update.timestamp();
+        let own = r.local_update(now_ms, LwwMap::set("k", &now_ms.to_string()).unwrap()).unwrap();
+        assert_eq!(Some(own.timestamp()), before.next(), "clock at {now_ms}");
+        assert_eq!(r.model().get::<String>("k").unwrap(), Some(now_ms.to_string()));
+    }
+}
+
+#[test]
+fn i4_the_future_is_put_off_and_moves_nothing() {
+    let mut r = replica("R");
+    let day = r.limits().clock_skew_ms_max;
+    let latest = update(&format!(r#"[["k",1],{},"A"]"#, NOW + day));
+    assert_eq!(r.remote_update(NOW, latest), Outcome::Applied, "just within");
+    let future = update(&format!(r#"[["k",2],{},"A"]"#, NOW + day + 1.0));
+    let outcome = r.remote_update(NOW, future.clone());
+    assert_eq!(outcome, Outcome::ClockSkew { accept_at_ms: NOW + 1.0 });
+    assert_eq!((r.head(), r.model().get::<u32>("k").unwrap()), (1, Some(1)));
+    let own = r.local_update(NOW, LwwMap::set("j", &1).unwrap()).unwrap();
+    assert!(own.timestamp() < future.timestamp(), "the clock was not dragged along");
+    assert_eq!(r.remote_update(NOW + 1.0, future), Outcome::Applied);
+}
+
+#[test]
+fn i4_when_no_timestamp_is_left_writes_are_refused_by_name() {
+    let limits = Limits { clock_skew_ms_max: f64::INFINITY, ..Limits::default() };
+    let mut r = Replica::with_limits(source("R"), LwwMap::new(), limits);
+    let last = Update::new(&LwwMap::set("k", &1).unwrap(), Timestamp::MAX, source("A"));
+    assert_eq!(r.remote_update(NOW, last), Outcome::Applied);
+    let refused = r.local_update(NOW, LwwMap::set("j", &1).unwrap());
+    assert_eq!(refused, Err(LocalUpdateError::TimeExhausted));
+    assert_eq!((r.model().len(), r.head()), (1, 1));
+}
+
+#[test]
+fn i4_timestamps_that_break_order_are_refused_by_name() {
+    use crate::update::{InvalidUpdate, UpdateError};
+    for (millis, expected) in [
+        ("0", InvalidUpdate::Timestamp(0.0)),
+        ("-0", InvalidUpdate::Timestamp(0.0)),
+        ("-1", InvalidUpdate::Timestamp(-1.0)),
+        ("1e999", InvalidUpdate::TimestampType),
+        ("-1e999", InvalidUpdate::TimestampType),
+        ("null", InvalidUpdate::TimestampType),
+        ("\"5\"", InvalidUpdate::TimestampType),
+        ("[5]", InvalidUpdate::TimestampType),
+        ("true", InvalidUpdate::TimestampType),
+    ] {
+        let error = Update::from_json(&format!("[[\"k\",1],{millis},\"A\"]")).unwrap_err();
+        assert_eq!(error, UpdateError::Invalid(expected), "{millis}");
+    }
+    assert!(Update::from_json("[[\"k\",1],5e-324,\"A\"]").is_ok());
+}
