@@ -1,6 +1,7 @@
 //! The workspace's own commands: `cargo xtask --help` lists them. What a person
 //! types here is what CI runs. One file per task; this one only chooses.
 
+mod bench;
 mod shell;
 mod tally;
 mod test;
@@ -25,11 +26,15 @@ enum Task {
     Test(test::Options),
     /// Build the core crate for wasm32 and check that it asks nothing of its host
     Wasm,
+    /// Measure, beside the npm package
+    #[command(subcommand)]
+    Bench(bench::Task),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
+        Task::Bench(task) => bench::run(&task),
         Task::Wasm => wasm::run(tools::Install::WhenRoot),
     };
     match done {

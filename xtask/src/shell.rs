@@ -23,10 +23,7 @@ pub(crate) fn target_dir() -> PathBuf {
 /// A program with arguments, run from `root()`.
 pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
-    command
-        .args(arguments)
-        .current_dir(root())
-        .stdin(Stdio::null());
+    command.args(arguments).current_dir(root()).stdin(Stdio::null());
     command
 }
 
@@ -35,10 +32,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = program("cargo", arguments);
     if let Some(same) = env::var_os("CARGO") {
         let mut exact = Command::new(same);
-        exact
-            .args(arguments)
-            .current_dir(root())
-            .stdin(Stdio::null());
+        exact.args(arguments).current_dir(root()).stdin(Stdio::null());
         command = exact;
     }
     command
@@ -49,10 +43,8 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 pub(crate) fn run_reading(command: &mut Command, mut each_line: impl FnMut(&str)) -> Result<()> {
     let line = describe(command);
     println!("$ {line}");
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{line}`"))?;
     if let Some(output) = child.stdout.take() {
         // By bytes: a test may print what is not UTF-8.
         for text in BufReader::new(output).split(b'\n') {
@@ -73,9 +65,7 @@ pub(crate) fn run_reading(command: &mut Command, mut each_line: impl FnMut(&str)
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = describe(command);
     println!("$ {line}");
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start `{line}`"))?;
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }

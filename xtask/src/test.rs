@@ -33,9 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     report.step("tools", || tools::node().map(passed));
     report.step("npm packages", || npm_packages().map(passed));
-    report.step("format", || {
-        shell::run(&mut cargo(&["fmt", "--all", "--check"])).map(passed)
-    });
+    report.step("format", || shell::run(&mut cargo(&["fmt", "--all", "--check"])).map(passed));
     report.step("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
         shell::run(&mut cargo(&lints)).map(passed)
@@ -67,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Installs what the lock file names, unless that was done since it last changed.
-fn npm_packages() -> Result<()> {
+pub(crate) fn npm_packages() -> Result<()> {
     let interop = root().join("interop");
     let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     // npm leaves this copy when it is done, so an interrupted installation is not taken for one.

@@ -20,11 +20,7 @@ pub(crate) enum Install {
 impl Install {
     /// The system's packages change only in CI, unless somebody asked for the very task that needs them.
     pub(crate) fn only_in_ci() -> Install {
-        if in_ci() {
-            Install::WhenRoot
-        } else {
-            Install::Never
-        }
+        if in_ci() { Install::WhenRoot } else { Install::Never }
     }
 }
 
@@ -53,10 +49,7 @@ pub(crate) fn node() -> Result<()> {
 
 /// Whether all of these Debian packages are installed.
 pub(crate) fn debian_has(packages: &[&str]) -> bool {
-    let mut query = program(
-        "dpkg-query",
-        &["--show", "--showformat=${db:Status-Abbrev}\n"],
-    );
+    let mut query = program("dpkg-query", &["--show", "--showformat=${db:Status-Abbrev}\n"]);
     answer(query.args(packages)).is_some_and(|states| {
         states.lines().count() == packages.len()
             && states.lines().all(|state| state.starts_with("ii"))
@@ -73,17 +66,9 @@ pub(crate) fn debian_install(packages: &[&str], install: Install) -> Result<()> 
     run(&mut program("apt-get", &["update", "-qq"]))?;
     // Never at the price of what is there: on some machines a package asked for here would
     // replace the compiler its owner chose.
-    let options = [
-        "install",
-        "-qq",
-        "-y",
-        "--no-install-recommends",
-        "--no-remove",
-    ];
+    let options = ["install", "-qq", "-y", "--no-install-recommends", "--no-remove"];
     let mut install = program("apt-get", &options);
-    run(install
-        .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive"))
+    run(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// The tool's version, if it is there.

@@ -22,11 +22,7 @@ pub(crate) fn run(install: Install) -> Result<()> {
     if !is_available() {
         debian_install(&DEBIAN_PACKAGES, install).context(how_to_install())?;
     }
-    let mut build = if rustup_has_target() {
-        cargo(&["rustc"])
-    } else {
-        debian_cargo()
-    };
+    let mut build = if rustup_has_target() { cargo(&["rustc"]) } else { debian_cargo() };
     // Apart from the host's files: the two compilers would take turns in rebuilding them.
     let folder = target_dir().join("wasm");
     build.arg("--target-dir").arg(&folder);
@@ -54,11 +50,8 @@ pub(crate) fn how_to_install() -> String {
 
 fn rustup_has_target() -> bool {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    answer(&mut program(
-        &rustc,
-        &["--print", "target-libdir", "--target", TARGET],
-    ))
-    .is_some_and(|folder| Path::new(&folder).is_dir())
+    answer(&mut program(&rustc, &["--print", "target-libdir", "--target", TARGET]))
+        .is_some_and(|folder| Path::new(&folder).is_dir())
 }
 
 /// Debian ships std for wasm as sources only, and building std asks for unstable flags.
