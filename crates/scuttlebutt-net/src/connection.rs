@@ -108,9 +108,12 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                 must_end_by.get_or_insert_with(|| tokio::time::Instant::now() + shutdown_wait);
             }
             let timeout = self.session.next_timeout();
+            let mut came_much = false;
             tokio::select! {
                 read = self.reader.read(&mut self.input), if !self.peer_has_ended => {
-                    self.received(read?, observer)?;
+                    let count = read?;
+                    self.received(count, observer)?;
+                    came_much = count > INPUT_BYTES_MIN;
                 }
                 written = self.writer.write(&self.output[self.written..]), if !self.output.is_empty() => {
                     self.sent(written?, observer)?;
@@ -130,6 +133,10 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                     let is_done = self.has_closed_output && self.session.is_synced();
                     return if is_done { Ok(()) } else { Err(LinkError::ShutDown) };
                 }
+            }
+            if came_much {
+                // A peer with much to say lets timers and other sessions have their turn.
+                tokio::task::yield_now().await;
             }
         }
     }
