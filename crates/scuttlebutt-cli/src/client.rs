@@ -50,15 +50,15 @@ impl<M: Shown> Client<M> {
 
     /// Takes what the peer holds, and leaves.
     pub(crate) async fn catch_up(&self) -> Result<(), Failure> {
-        let session = self.node.connect_once(&self.address, reader(Mode::CatchUp));
-        tokio::pin!(session);
-        tokio::select! {
-            ended = &mut session => match ended {
-                Ok(status) => self.judge(&status),
-                Err(error) => Err(Failure::link(&self.address, &error)),
-            },
-            // The session is still there to be looked at.
-            () = tokio::time::sleep_until(self.deadline) => Err(self.too_late()),
+        let (node, address) = (self.node.clone(), self.address.clone());
+        // In a task of its own: much that comes fast would hold up our look at the clock.
+        let session =
+            tokio::spawn(async move { node.connect_once(&address, reader(Mode::CatchUp)).await });
+        match tokio::time::timeout_at(self.deadline, session).await {
+            Ok(Ok(Ok(status))) => self.judge(&status),
+            Ok(Ok(Err(error))) => Err(Failure::link(&self.address, &error)),
+            Ok(Err(panic)) => Err(Failure::failed(panic.to_string())),
+            Err(_) => Err(self.too_late()),
         }
     }
 
