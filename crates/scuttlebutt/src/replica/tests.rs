@@ -81,7 +81,8 @@ fn the_newest_of_each_source_is_kept_as_evidence() {
     assert!(!r.is_live(&update(r#"[["k",2],2,"A"]"#).id()));
 }
 
-/// A promise moves an entry no further than there is evidence, never back, and concerns nobody else.
+/// A promise moves an entry no further than something of its source is held, never back, and
+/// concerns nobody else.
 #[test]
 fn i2_a_claim_alone_moves_nothing() {
     let mut r = replica("R");
@@ -90,9 +91,10 @@ fn i2_a_claim_alone_moves_nothing() {
     r.remote_update(NOW, update(r#"[["i",1],10,"B"]"#));
     assert!(r.version_vector().is_empty());
     for (promise, expected) in [
-        (vector(&[("A", 9.0), ("C", 9.0)]), vector(&[])),
-        (vector(&[("A", 15.0)]), vector(&[("A", 10.0)])),
-        (vector(&[("A", 5.0)]), vector(&[("A", 10.0)])),
+        (vector(&[("C", 9.0)]), vector(&[])),
+        (vector(&[("A", 9.0), ("C", 9.0)]), vector(&[("A", 9.0)])),
+        (vector(&[("A", 15.0)]), vector(&[("A", 15.0)])),
+        (vector(&[("A", 5.0)]), vector(&[("A", 15.0)])),
         (vector(&[("A", 1e300)]), vector(&[("A", 20.0)])),
     ] {
         r.promise(&promise);

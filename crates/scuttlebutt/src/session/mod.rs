@@ -86,6 +86,8 @@ pub struct Session {
     told: u64,
     /// The position in the order of arrival from which live updates are sent.
     cursor: u64,
+    /// Whether something was superseded before the cursor came to it.
+    has_passed_over: bool,
     confirmed: Option<Timestamp>,
     is_leaving: bool,
     peer_has_ended: bool,
@@ -120,6 +122,7 @@ impl Session {
             understands_marks: false,
             told: 0,
             cursor: 0,
+            has_passed_over: false,
             confirmed: None,
             is_leaving: false,
             peer_has_ended: false,
@@ -462,7 +465,9 @@ impl Session {
                     // What was superseded on the way was passed over. "SYNC" promises it, so what
                     // superseded it goes first: it is among what has arrived meanwhile.
                     let end = catch_up.ended(replica.durable());
-                    if !self.produce_update(replica, end, out, left) {
+                    if !self.produce_update(replica, end, out, left)
+                        && !self.has_more_to_end(replica.durable())
+                    {
                         self.history_sent();
                     }
                 }
@@ -508,6 +513,7 @@ impl Session {
         while let Some((position, entry)) = replica.next_from(self.cursor)
             && position < end
         {
+            self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
             let update = &entry.update;
             let is_known = entry.via == self.link || self.is_ahead(update);
@@ -517,8 +523,22 @@ impl Session {
                 return true;
             }
         }
+        self.has_passed_over |= self.cursor < end;
         self.cursor = self.cursor.max(end);
         false
+    }
+
+    /// At the end of a history: whether something was passed over since its end was set. What
+    /// superseded it may come later than that, so the end moves there. A peer that knows no promises
+    /// is not kept waiting for this.
+    fn has_more_to_end(&mut self, durable: u64) -> bool {
+        let has_passed_over = std::mem::take(&mut self.has_passed_over);
+        match &mut self.sending {
+            Sending::CatchingUp(catch_up) if self.understands_marks && has_passed_over => {
+                catch_up.move_end(durable)
+            }
+            _ => false,
+        }
     }
 
     /// A live mark is owed when the announced vector has moved since the peer was last told. It may
@@ -547,14 +567,12 @@ impl Session {
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
-        let is_second_answer = self.histories_sent > 0;
-        if is_second_answer {
-            // The peer may have dropped marks since; it gets the whole vector again.
+        if self.histories_sent > 0 {
+            // The peer may have dropped marks since; it gets the whole vector again. And what was
+            // sent before: it may have put that off.
             self.told = 0;
         }
-        // What was sent without being asked was everything: the digest changes nothing.
-        let was_everything_sent = is_second_answer && !self.config.await_digest;
-        if !self.config.direction.sends() || was_everything_sent {
+        if !self.config.direction.sends() {
             self.history_sent();
             return;
         }

@@ -13,8 +13,8 @@ use crate::version_vector::VersionVector;
 pub(super) struct Receiving {
     digests_sent: u64,
     histories_received: u64,
-    /// Promises count again with this many histories received.
-    void_until: u64,
+    /// Whether promises count.
+    validity: Validity,
     /// What the peer promises when its history is complete.
     pending: VersionVector,
     /// Whether the peer announced that it makes promises (`Some(true)`), or that it makes none
@@ -22,8 +22,23 @@ pub(super) struct Receiving {
     promises: Option<bool>,
 }
 
+#[derive(Debug, Default)]
+enum Validity {
+    #[default]
+    Valid,
+    /// Something was put off, and nothing asked for since.
+    Void,
+    /// It was asked for; promises count again with this many histories received.
+    VoidUntil(u64),
+}
+
 impl Receiving {
     pub(super) fn digest_sent(&mut self) {
+        // Answers to earlier digests come first.
+        let answered_by = self.digests_sent.max(self.histories_received) + 1;
+        if !matches!(self.validity, Validity::Valid) {
+            self.validity = Validity::VoidUntil(answered_by);
+        }
         self.digests_sent += 1;
     }
 
@@ -41,7 +56,7 @@ impl Receiving {
     }
 
     fn is_void(&self) -> bool {
-        self.histories_received < self.void_until
+        !matches!(self.validity, Validity::Valid)
     }
 
     /// The peer announced `vector`: its promise, once its history is complete.
@@ -67,19 +82,19 @@ impl Receiving {
     }
 
     /// An update was put off: what is being received is incomplete, and so is everything that was
-    /// asked for already.
+    /// asked for already. How many histories are yet to come of that is not known, since a peer may
+    /// send one without being asked; so only a fresh digest helps.
     pub(super) fn update_put_off(&mut self) {
-        self.void_until = match self.digests_sent {
-            // Who never asks cannot tell a live update from another history.
-            0 => self.histories_received + 2,
-            asked => asked.max(self.histories_received) + 1,
-        };
+        self.validity = Validity::Void;
         self.pending = VersionVector::new();
     }
 
     /// The peer's history is complete. Answers what it promises thereby.
     pub(super) fn history_received(&mut self) -> VersionVector {
         self.histories_received += 1;
+        if matches!(self.validity, Validity::VoidUntil(until) if self.histories_received >= until) {
+            self.validity = Validity::Valid;
+        }
         let promise = std::mem::take(&mut self.pending);
         if self.is_void() { VersionVector::new() } else { promise }
     }

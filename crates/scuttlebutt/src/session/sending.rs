@@ -64,10 +64,15 @@ impl CatchUp {
         }
     }
 
-    /// The position that the order of arrival had reached when this was first asked, at the end of
-    /// the walk.
+    /// The position in the order of arrival up to which everything belongs to the history: at first
+    /// where it stood when the walk came to its end.
     pub(super) fn ended(&mut self, durable: u64) -> u64 {
         *self.ended_at.get_or_insert(durable)
+    }
+
+    /// Moves that position; answers whether it was elsewhere.
+    pub(super) fn move_end(&mut self, durable: u64) -> bool {
+        self.ended_at.replace(durable) != Some(durable)
     }
 
     /// The next update for the peer. To a peer that knows no promises, what was superseded is not

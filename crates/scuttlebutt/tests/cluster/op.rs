@@ -72,7 +72,9 @@ pub(crate) enum LinkKind {
     Both,
     FirstSendsOnly,
     FirstReceivesOnly,
-    /// A file, or a peer that never announces.
+    /// The first end sends everything before it is asked.
+    FirstSendsUnasked,
+    /// A file, or peers that never announce.
     Unasked,
     FirstLeaves,
     /// The first end speaks the original's protocol only, the other is one of ours.
@@ -88,6 +90,9 @@ impl LinkKind {
             Self::Both => [both.clone(), both],
             Self::FirstSendsOnly => [direction(Direction::SendOnly), both],
             Self::FirstReceivesOnly => [direction(Direction::ReceiveOnly), both],
+            Self::FirstSendsUnasked => {
+                [SessionConfig { await_digest: false, ..direction(Direction::SendOnly) }, both]
+            }
             Self::Unasked => [SessionConfig::send_only(), SessionConfig::receive_only()],
             Self::FirstLeaves => [SessionConfig { mode: Mode::CatchUp, ..both.clone() }, both],
             Self::PlainFirst => [plain(), both],
@@ -102,14 +107,19 @@ pub(crate) fn promising() -> impl Strategy<Value = LinkKind> + Clone {
         6 => Just(LinkKind::Both),
         1 => Just(LinkKind::FirstSendsOnly),
         1 => Just(LinkKind::FirstReceivesOnly),
-        1 => Just(LinkKind::Unasked),
+        1 => Just(LinkKind::FirstSendsUnasked),
         1 => Just(LinkKind::FirstLeaves),
     ]
 }
 
 /// Links of which some behave as the original does.
 pub(crate) fn mixed() -> impl Strategy<Value = LinkKind> + Clone {
-    prop_oneof![Just(LinkKind::Both), Just(LinkKind::PlainFirst), Just(LinkKind::Plain)]
+    prop_oneof![
+        2 => Just(LinkKind::Both),
+        2 => Just(LinkKind::PlainFirst),
+        2 => Just(LinkKind::Plain),
+        1 => Just(LinkKind::Unasked),
+    ]
 }
 
 /// What happens in a cluster whose links are drawn from `kind`.
