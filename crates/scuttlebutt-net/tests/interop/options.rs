@@ -3,14 +3,14 @@
 //! What must not flow is looked for when the connection is over: by then, what either side had to
 //! say before it ended has arrived.
 
-use scuttlebutt::{Direction, LwwMap, Metadata, Mode, SessionConfig};
+use scuttlebutt::{Direction, EventLog, LwwMap, Metadata, Mode, SessionConfig};
 use scuttlebutt_net::{Address, Node};
 use serde_json::json;
 
 use crate::js::Js;
 use crate::ours::{
-    address, apply, assert_same, builder, eventually, fresh_timestamp, holds, lines, listening,
-    receives, write_at,
+    Kind, address, apply, assert_same, builder, eventually, fresh_timestamp, holds, lines,
+    listening, receives, write_at,
 };
 
 /// Our side's options, one for each column below.
@@ -51,10 +51,21 @@ const FLOWS: [(&str, [&str; 8]); 8] = [
 
 #[tokio::test]
 async fn pairs_of_options_where_we_listen() {
+    where_we_listen::<LwwMap>().await;
+    where_we_listen::<EventLog>().await;
+}
+
+#[tokio::test]
+async fn pairs_of_options_where_they_listen() {
+    where_they_listen::<LwwMap>().await;
+    where_they_listen::<EventLog>().await;
+}
+
+async fn where_we_listen<M: Kind>() {
     for (options, flows) in FLOWS {
-        let mut js = Js::start::<LwwMap>("theirs", &["--options", options]).await;
+        let mut js = Js::start::<M>("theirs", &["--options", options]).await;
         for (i, ((name, config), flow)) in ours().into_iter().zip(flows).enumerate() {
-            let node = listening::<LwwMap>(&format!("ours-{i}"), config).await;
+            let node = listening::<M>(&format!("ours-{i}"), config).await;
             let pair = Pair::prepare(&mut js, &node, i, format!("{options} with {name}")).await;
             js.connect(&address(&node)).await;
             pair.check(&mut js, &node, flow).await;
@@ -62,13 +73,12 @@ async fn pairs_of_options_where_we_listen() {
     }
 }
 
-#[tokio::test]
-async fn pairs_of_options_where_they_listen() {
+async fn where_they_listen<M: Kind>() {
     for (options, flows) in FLOWS {
-        let mut js = Js::listening::<LwwMap>("theirs", &["--options", options]).await;
+        let mut js = Js::listening::<M>("theirs", &["--options", options]).await;
         let to: Address = js.address().await.parse().unwrap();
         for (i, ((name, config), flow)) in ours().into_iter().zip(flows).enumerate() {
-            let node = builder::<LwwMap>(&format!("ours-{i}"));
+            let node = builder::<M>(&format!("ours-{i}"));
             let node = node.start().await.unwrap();
             let pair = Pair::prepare(&mut js, &node, i, format!("{options} with {name}")).await;
             let (dialling, to) = (node.clone(), to.clone());
@@ -88,7 +98,7 @@ struct Pair {
 }
 
 impl Pair {
-    async fn prepare(js: &mut Js, node: &Node<LwwMap>, i: usize, name: String) -> Self {
+    async fn prepare<M: Kind>(js: &mut Js, node: &Node<M>, i: usize, name: String) -> Self {
         let change = |who, when| format!("[\"{who} {when} {i}\",{i}]");
         let pair = Self {
             name,
@@ -101,7 +111,7 @@ impl Pair {
         pair
     }
 
-    async fn check(&self, js: &mut Js, node: &Node<LwwMap>, flow: &str) {
+    async fn check<M: Kind>(&self, js: &mut Js, node: &Node<M>, flow: &str) {
         let (to_them, to_us) = flow.split_at(1);
         js.wait(json!({ "connected": self.connected })).await;
         if to_them != "-" {
