@@ -102,10 +102,7 @@ impl Excerpt {
 
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let beginning = bytes[..bytes.len().min(Self::BYTES_MAX)].into();
-        Self {
-            beginning,
-            total: bytes.len(),
-        }
+        Self { beginning, total: bytes.len() }
     }
 }
 

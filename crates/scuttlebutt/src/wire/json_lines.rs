@@ -95,10 +95,7 @@ pub(crate) fn decode_line(line: &[u8], limits: &Limits) -> Result<Option<Frame>,
                     let limit = limits.nesting_depth_max;
                     Err(LimitExceeded::new(Bound::NestingDepth, limit).into())
                 }
-                _ => Err(DecodeError::NotJson {
-                    error,
-                    line: Excerpt::of(line),
-                }),
+                _ => Err(DecodeError::NotJson { error, line: Excerpt::of(line) }),
             };
         }
     };
@@ -133,9 +130,9 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
     match (clock, mark) {
         (None, Some(mark)) => Ok(Frame::Mark(decode_vector(mark, limits)?)),
         // The values that JavaScript takes for false.
-        (None | Some("null" | "false" | "0" | "\"\""), _) => Err(DecodeError::MalformedDigest {
-            line: Excerpt::of(text.as_bytes()),
-        }),
+        (None | Some("null" | "false" | "0" | "\"\""), _) => {
+            Err(DecodeError::MalformedDigest { line: Excerpt::of(text.as_bytes()) })
+        }
         (Some(clock), _) => {
             digest.vector = decode_vector(clock, limits)?;
             Ok(Frame::Digest(digest))
@@ -165,9 +162,7 @@ fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeErr
         if vector.len() >= limits.sources_max {
             return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
         }
-        let id = JsString::from_json_literal(name)
-            .ok()
-            .and_then(|id| SourceId::new(id).ok());
+        let id = JsString::from_json_literal(name).ok().and_then(|id| SourceId::new(id).ok());
         if let Some(id) = id {
             vector.advance(&id, timestamp);
         }
@@ -180,9 +175,7 @@ fn decode_extensions(text: &str) -> Option<Extensions> {
         return None;
     }
     let (_, marks) = json::members(text).find(|(name, _)| *name == "\"marks\"")?;
-    Some(Extensions {
-        promises: marks == "1",
-    })
+    Some(Extensions { promises: marks == "1" })
 }
 
 /// Appends a digest's line.
@@ -202,11 +195,7 @@ pub(crate) fn encode_digest<'a>(
         out.push_str(metadata);
     }
     if let Some(Extensions { promises }) = extensions {
-        out.push_str(if promises {
-            ",\"ext\":{\"marks\":1}"
-        } else {
-            ",\"ext\":{\"marks\":0}"
-        });
+        out.push_str(if promises { ",\"ext\":{\"marks\":1}" } else { ",\"ext\":{\"marks\":0}" });
     }
     out.push_str("}\n");
 }
@@ -233,9 +222,7 @@ fn encode_vector<'a>(vector: impl Iterator<Item = (&'a SourceId, Timestamp)>, ou
         }
     }
     indices.sort_unstable_by_key(|(index, ..)| *index);
-    let indices = indices
-        .into_iter()
-        .map(|(_, source, timestamp)| (source, timestamp));
+    let indices = indices.into_iter().map(|(_, source, timestamp)| (source, timestamp));
     out.push('{');
     for (nth, (source, timestamp)) in indices.chain(others).enumerate() {
         if nth > 0 {
