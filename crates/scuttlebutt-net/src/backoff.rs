@@ -22,6 +22,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// The longest delay there is.
+    pub(crate) fn longest(&self) -> Duration {
+        Duration::from_millis(self.max_ms)
+    }
+
     /// The next delay. `random` is uniform in 0..1 and decides on half of it.
     pub(crate) fn next(&mut self, random: f64) -> Duration {
         let doubled = self.min_ms.saturating_mul(1 << self.failures.min(32));

@@ -106,12 +106,14 @@ async fn keep_dialling<M: Model + Send + 'static>(
     let mut shutdown = engine.shutdown.subscribe();
     let mut backoff = Backoff::new(&engine.limits);
     loop {
+        let begun = tokio::time::Instant::now();
         let ended = dial_once(&engine, &record, config.clone()).await;
         if *removed.borrow() || *shutdown.borrow() {
             break;
         }
         let was_synced = record.status.borrow().state == PeerState::Synced;
-        if was_synced {
+        if was_synced && begun.elapsed() > backoff.longest() {
+            // A peer that leaves after each sync is not to be dialled without a pause.
             backoff.reset();
         }
         let delay = backoff.next(rand::random());

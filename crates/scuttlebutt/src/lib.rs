@@ -15,7 +15,9 @@ mod version_vector;
 mod wire;
 
 pub use limits::{Bound, LimitExceeded, Limits};
-pub use model::{EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws};
+pub use model::{
+    EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws,
+};
 pub use replica::{
     ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Replica, Revision, Trust, Verifier,
 };

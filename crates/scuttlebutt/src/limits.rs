@@ -49,7 +49,8 @@ pub struct Limits {
     /// once its time has come; until then it changes nothing.
     pub clock_skew_ms_max: f64,
 
-    /// How long a session waits for its peer's digest, in milliseconds. Default 30 seconds.
+    /// How long a session waits for its peer's digest, or anything else of the protocol, in
+    /// milliseconds. Default 30 seconds.
     pub digest_wait_ms_max: f64,
 
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
@@ -132,10 +133,7 @@ pub struct LimitExceeded {
 
 impl LimitExceeded {
     pub(crate) fn new(bound: Bound, limit: usize) -> Self {
-        Self {
-            bound,
-            limit: limit as u64,
-        }
+        Self { bound, limit: limit as u64 }
     }
 }
 

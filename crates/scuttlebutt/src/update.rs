@@ -35,9 +35,7 @@ impl Change {
     /// When `value` cannot be serialized as JSON, or nests deeper than the default
     /// [`Limits::nesting_depth_max`] allows.
     pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, json::ToCanonicalError> {
-        Ok(Self(
-            json::to_canonical(value, Limits::default().text())?.into_boxed_str(),
-        ))
+        Ok(Self(json::to_canonical(value, Limits::default().text())?.into_boxed_str()))
     }
 
     /// The change whose JSON text this is, in whatever layout.
@@ -105,13 +103,7 @@ impl Update {
         timestamp.write_json(&mut body);
         let stamped_len = u32::try_from(body.len()).expect("a change is shorter than 4 GiB");
         body.push_str(extras);
-        Self {
-            source,
-            timestamp,
-            change_len: change.len() as u32,
-            stamped_len,
-            body: body.into(),
-        }
+        Self { source, timestamp, change_len: change.len() as u32, stamped_len, body: body.into() }
     }
 
     /// Reads an update from its wire line (without the newline).
@@ -178,10 +170,7 @@ impl Update {
     /// Its name: no two different updates share one.
     #[must_use]
     pub fn id(&self) -> UpdateId {
-        UpdateId {
-            timestamp: self.timestamp,
-            source: self.source.clone(),
-        }
+        UpdateId { timestamp: self.timestamp, source: self.source.clone() }
     }
 
     /// The wire line, without its newline.
@@ -247,9 +236,7 @@ pub struct UpdateId {
 
 impl Ord for UpdateId {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.timestamp
-            .cmp(&other.timestamp)
-            .then_with(|| self.source.cmp(&other.source))
+        self.timestamp.cmp(&other.timestamp).then_with(|| self.source.cmp(&other.source))
     }
 }
 
@@ -301,8 +288,6 @@ pub enum UpdateError {
 impl Limits {
     /// The bounds that apply to any JSON text.
     pub(crate) fn text(&self) -> TextLimits {
-        TextLimits {
-            nesting_depth_max: self.nesting_depth_max,
-        }
+        TextLimits { nesting_depth_max: self.nesting_depth_max }
     }
 }

@@ -85,9 +85,7 @@ impl VersionVector {
 
     /// All entries, by source.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&SourceId, Timestamp)> {
-        self.0
-            .iter()
-            .map(|(source, timestamp)| (source, *timestamp))
+        self.0.iter().map(|(source, timestamp)| (source, *timestamp))
     }
 
     /// Keeps the entries for which `keep` holds.

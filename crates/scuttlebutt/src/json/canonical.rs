@@ -113,8 +113,7 @@ impl<'a> Draft<'a> {
         if self.copied.is_empty() {
             self.copied.reserve(self.input.len() - self.verbatim_from);
         }
-        self.copied
-            .push_str(&self.input[self.verbatim_from..replaced.start]);
+        self.copied.push_str(&self.input[self.verbatim_from..replaced.start]);
         self.copied.push_str(text);
         self.verbatim_from = replaced.end;
     }
@@ -174,11 +173,7 @@ struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     fn new(input: &'a str, limits: TextLimits) -> Self {
-        let draft = Draft {
-            input,
-            copied: String::new(),
-            verbatim_from: 0,
-        };
+        let draft = Draft { input, copied: String::new(), verbatim_from: 0 };
         Self {
             bytes: input.as_bytes(),
             at: 0,
@@ -331,10 +326,7 @@ impl<'a> Pass<'a> {
         }
         let start = self.draft.position(self.at);
         self.string()?;
-        let member = Member {
-            start,
-            key_end: self.draft.position(self.at),
-        };
+        let member = Member { start, key_end: self.draft.position(self.at) };
         if let Some(Open::Object(object)) = self.open.last_mut() {
             match order::array_index(self.draft.token(member.key())) {
                 Some(index) => {
@@ -436,9 +428,7 @@ impl<'a> Pass<'a> {
 mod tests {
     use super::*;
 
-    const LIMITS: TextLimits = TextLimits {
-        nesting_depth_max: 10_000,
-    };
+    const LIMITS: TextLimits = TextLimits { nesting_depth_max: 10_000 };
 
     fn fault(text: &str) -> (JsonErrorKind, usize) {
         let error = canonicalize(text.as_bytes(), LIMITS).expect_err(text);
@@ -509,9 +499,7 @@ mod tests {
             assert_eq!(kind, JsonErrorKind::TooDeep { max: 10_000 });
             assert_eq!(offset, 10_000 * opening.len());
         }
-        let limits = TextLimits {
-            nesting_depth_max: 0,
-        };
+        let limits = TextLimits { nesting_depth_max: 0 };
         assert!(canonicalize(b"1", limits).is_ok());
         assert!(canonicalize(b"[]", limits).is_err());
     }
@@ -527,14 +515,6 @@ mod tests {
         let raw: Box<serde_json::value::RawValue> =
             serde_json::from_str(" [1.0, 2] ").expect("is JSON");
         assert_eq!(to_canonical(&raw, LIMITS).expect("is JSON"), "[1,2]");
-        assert!(
-            to_canonical(
-                &[[1]],
-                TextLimits {
-                    nesting_depth_max: 1
-                }
-            )
-            .is_err()
-        );
+        assert!(to_canonical(&[[1]], TextLimits { nesting_depth_max: 1 }).is_err());
     }
 }

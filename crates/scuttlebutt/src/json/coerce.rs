@@ -108,10 +108,7 @@ fn string_to_number(string: &str) -> f64 {
         _ => {}
     }
     // What is left is the grammar of `f64::from_str`, but for its words for infinity and NaN.
-    if string
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
-    {
+    if string.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
         string.parse().unwrap_or(f64::NAN)
     } else {
         f64::NAN
@@ -164,18 +161,12 @@ mod tests {
             ("[null]", ""),
             ("[null,null]", ","),
             ("[[[1],2],[3,[]],false]", "1,2,3,,false"),
-            (
-                r#"[{"a":[1,2]},"]","a,b","\"","\\"]"#,
-                "[object Object],],a,b,\",\\",
-            ),
+            (r#"[{"a":[1,2]},"]","a,b","\"","\\"]"#, "[object Object],],a,b,\",\\"),
             (r#"["\"","\"\"",""]"#, "\",\"\","),
         ] {
             assert_eq!(to_js_string(text), expected, "{text}");
         }
-        assert_eq!(
-            to_js_string(r#"["\ud83d"]"#).to_json_literal(),
-            r#""\ud83d""#
-        );
+        assert_eq!(to_js_string(r#"["\ud83d"]"#).to_json_literal(), r#""\ud83d""#);
     }
 
     #[test]
@@ -184,10 +175,7 @@ mod tests {
             ("false", 0.0),
             ("1.5", 1.5),
             (r#""""#, 0.0),
-            (
-                r#"" \t\n\u000b\f\r\u00a0\u1680\u2028\u2029\u3000\ufeff""#,
-                0.0,
-            ),
+            (r#"" \t\n\u000b\f\r\u00a0\u1680\u2028\u2029\u3000\ufeff""#, 0.0),
             (r#""\ufeff5\u2003""#, 5.0),
             (r#""+5""#, 5.0),
             (r#""-.5""#, -0.5),
@@ -201,10 +189,7 @@ mod tests {
             (r#""0O17""#, 15.0),
             (r#""0x20000000000001""#, 9007199254740992.0),
             (r#""0x20000000000003""#, 9007199254740996.0),
-            (
-                r#""0x20000000000001000000000000000000000000000000""#,
-                2f64.powi(173),
-            ),
+            (r#""0x20000000000001000000000000000000000000000000""#, 2f64.powi(173)),
             (
                 r#""0x20000000000001000000000000000000000000000001""#,
                 2f64.powi(173) + 2f64.powi(121),

@@ -65,10 +65,7 @@ pub(super) fn read_escape(bytes: &[u8], at: usize) -> Result<Escape, JsonError> 
                 let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
                 return Ok(Escape { code, end: at + 12 });
             }
-            Ok(Escape {
-                code: unit,
-                end: at + 6,
-            })
+            Ok(Escape { code: unit, end: at + 6 })
         }
         Some(_) => Err(JsonError::new(JsonErrorKind::InvalidEscape, at)),
         None => Err(JsonError::new(JsonErrorKind::ExpectedQuote, bytes.len())),

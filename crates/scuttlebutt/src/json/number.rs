@@ -21,11 +21,7 @@ pub fn write_number(number: f64, out: &mut String) {
 
 /// The text [`write_number`] writes.
 pub(super) fn printed(number: f64, buffer: &mut ryu_js::Buffer) -> &str {
-    if number.is_finite() {
-        buffer.format_finite(number)
-    } else {
-        "null"
-    }
+    if number.is_finite() { buffer.format_finite(number) } else { "null" }
 }
 
 /// Reads the text of a JSON number as the nearest double, which for too large a number is an
@@ -69,19 +65,13 @@ pub(super) fn parse_checked(text: &str) -> f64 {
         true => -EXPONENT_MAX,
         false => EXPONENT_MAX,
     });
-    let zeros = whole
-        .bytes()
-        .chain(fraction.bytes())
-        .take_while(|&byte| byte == b'0')
-        .count();
+    let zeros = whole.bytes().chain(fraction.bytes()).take_while(|&byte| byte == b'0').count();
     let mut digits = whole.chars().chain(fraction.chars()).skip(zeros);
     let leading: String = digits.by_ref().take(DIGITS_MAX).collect();
     // Of the digits after those it matters only whether there is anything.
     let trailing = u8::from(digits.any(|digit| digit != '0'));
     let point = whole.len() as i64 - zeros as i64 + exponent.clamp(-EXPONENT_MAX, EXPONENT_MAX);
-    format!("{sign}0.{leading}{trailing}e{point}")
-        .parse()
-        .unwrap_or(f64::NAN)
+    format!("{sign}0.{leading}{trailing}e{point}").parse().unwrap_or(f64::NAN)
 }
 
 /// A number as found in a text.
@@ -115,10 +105,7 @@ pub(super) fn scan(bytes: &[u8], at: usize) -> Result<Scan, JsonError> {
     // A leading zero stands alone: whatever digit follows is not part of this number.
     if bytes[start] == b'0' && count > 1 {
         end = start + 1;
-        return Ok(Scan {
-            end,
-            surely_canonical: false,
-        });
+        return Ok(Scan { end, surely_canonical: false });
     }
     let mut surely_canonical = start == at || significand != 0;
     if bytes.get(end) == Some(&b'.') {
@@ -134,10 +121,7 @@ pub(super) fn scan(bytes: &[u8], at: usize) -> Result<Scan, JsonError> {
         (_, end) = digits(bytes, end + 1 + sign, 0)?;
         surely_canonical = false;
     }
-    Ok(Scan {
-        end,
-        surely_canonical,
-    })
+    Ok(Scan { end, surely_canonical })
 }
 
 /// Reads one digit or more on top of `value`, wrapping around when there are many. Answers the
@@ -218,20 +202,11 @@ mod tests {
             assert_eq!(parse_number(&format!("0.{run}1e{}", zeros + 1)), 1.0);
             assert_eq!(parse_number(&format!("-1{run}.0E-{zeros}")), -1.0);
             assert_eq!(parse_number(&format!("0.{run}e99999999999999999999")), 0.0);
-            assert_eq!(
-                parse_number(&format!("1.{run}e99999999999999999999")),
-                f64::INFINITY
-            );
+            assert_eq!(parse_number(&format!("1.{run}e99999999999999999999")), f64::INFINITY);
             assert_eq!(parse_number(&format!("1.{run}e-99999999999999999999")), 0.0);
             // Just above the middle between two doubles, and just on it.
-            assert_eq!(
-                parse_number(&format!("9007199254740993.{run}1")),
-                9007199254740994.0
-            );
-            assert_eq!(
-                parse_number(&format!("9007199254740993.{run}")),
-                9007199254740992.0
-            );
+            assert_eq!(parse_number(&format!("9007199254740993.{run}1")), 9007199254740994.0);
+            assert_eq!(parse_number(&format!("9007199254740993.{run}")), 9007199254740992.0);
         }
     }
 

@@ -55,17 +55,12 @@ pub(super) fn has_duplicates(members: &[Member], draft: &Draft<'_>) -> bool {
     }
     members.iter().enumerate().any(|(position, member)| {
         let key = draft.token(member.key());
-        members[..position]
-            .iter()
-            .any(|earlier| draft.token(earlier.key()) == key)
+        members[..position].iter().any(|earlier| draft.token(earlier.key()) == key)
     })
 }
 
 fn has_duplicates_among_many(members: &[Member], draft: &Draft<'_>) -> bool {
-    let mut keys: Vec<&[u8]> = members
-        .iter()
-        .map(|member| draft.token(member.key()))
-        .collect();
+    let mut keys: Vec<&[u8]> = members.iter().map(|member| draft.token(member.key())).collect();
     // Any order brings equal keys together; to compare lengths first is the quickest.
     keys.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     keys.windows(2).any(|pair| pair[0] == pair[1])
@@ -115,10 +110,7 @@ impl Rearrangements {
             let next = members.get(last + 1).map_or(span.end, |next| next.start);
             members[last].start..next - 1
         }));
-        self.objects.push(Rearranged {
-            span,
-            members: from..self.members.len(),
-        });
+        self.objects.push(Rearranged { span, members: from..self.members.len() });
     }
 
     /// Copies the draft with everything in its place.
@@ -129,27 +121,17 @@ impl Rearrangements {
             then: Range<usize>,
         }
 
-        self.objects
-            .sort_unstable_by_key(|object| object.span.start);
+        self.objects.sort_unstable_by_key(|object| object.span.start);
         let mut out = String::with_capacity(draft.len());
         let mut copying: Vec<Copying> = Vec::new();
         let mut part = 0..draft.len();
         loop {
-            let next = self
-                .objects
-                .partition_point(|object| object.span.start < part.start);
-            match self
-                .objects
-                .get(next)
-                .filter(|object| object.span.start < part.end)
-            {
+            let next = self.objects.partition_point(|object| object.span.start < part.start);
+            match self.objects.get(next).filter(|object| object.span.start < part.end) {
                 Some(object) => {
                     out.push_str(&draft[part.start..=object.span.start]);
                     let members = object.members.clone();
-                    copying.push(Copying {
-                        members,
-                        then: object.span.end - 1..part.end,
-                    });
+                    copying.push(Copying { members, then: object.span.end - 1..part.end });
                 }
                 None => out.push_str(&draft[part]),
             }
@@ -179,12 +161,8 @@ mod tests {
     use crate::json::{TextLimits, canonicalize};
 
     fn canonical(text: &str) -> String {
-        let limits = TextLimits {
-            nesting_depth_max: 128,
-        };
-        canonicalize(text.as_bytes(), limits)
-            .expect(text)
-            .into_owned()
+        let limits = TextLimits { nesting_depth_max: 128 };
+        canonicalize(text.as_bytes(), limits).expect(text).into_owned()
     }
 
     #[test]
@@ -193,17 +171,7 @@ mod tests {
         assert_eq!(index("0"), Some(0));
         assert_eq!(index("10"), Some(10));
         assert_eq!(index("4294967294"), Some(4_294_967_294));
-        for key in [
-            "",
-            "00",
-            "01",
-            "-1",
-            "1.5",
-            "1e3",
-            "4294967295",
-            "9999999999",
-            "12345678901",
-        ] {
+        for key in ["", "00", "01", "-1", "1.5", "1e3", "4294967295", "9999999999", "12345678901"] {
             assert_eq!(index(key), None, "{key}");
         }
     }
@@ -221,17 +189,13 @@ mod tests {
     #[test]
     fn a_large_object_keeps_the_order_of_first_appearance() {
         let list = |keys: &mut dyn Iterator<Item = (u32, u32)>| {
-            let members: Vec<String> = keys
-                .map(|(key, value)| format!("\"k{key}\":{value}"))
-                .collect();
+            let members: Vec<String> =
+                keys.map(|(key, value)| format!("\"k{key}\":{value}")).collect();
             format!("{{{}}}", members.join(","))
         };
         let unique = list(&mut (0..1000).map(|n| (n * 7919 % 1000, n)));
         assert_eq!(canonical(&unique), unique);
         let repeated = list(&mut (0..2000).map(|n| (n * 7919 % 1000, n)));
-        assert_eq!(
-            canonical(&repeated),
-            list(&mut (0..1000).map(|n| (n * 7919 % 1000, n + 1000)))
-        );
+        assert_eq!(canonical(&repeated), list(&mut (0..1000).map(|n| (n * 7919 % 1000, n + 1000))));
     }
 }

@@ -7,9 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::*;
 
-const LIMITS: TextLimits = TextLimits {
-    nesting_depth_max: 3_000,
-};
+const LIMITS: TextLimits = TextLimits { nesting_depth_max: 3_000 };
 
 fn canonical(text: &str) -> Option<Cow<'_, str>> {
     canonicalize(text.as_bytes(), LIMITS).ok()
@@ -276,9 +274,8 @@ fn text() -> impl Strategy<Value = String> {
         Just("false".to_owned()),
     ];
     leaf.prop_recursive(4, 40, 12, |value| {
-        let value = (space(), value, space())
-            .prop_map(|(a, value, b)| format!("{a}{value}{b}"))
-            .boxed();
+        let value =
+            (space(), value, space()).prop_map(|(a, value, b)| format!("{a}{value}{b}")).boxed();
         let member = (space(), key(), space(), value.clone())
             .prop_map(|(a, key, b, value)| format!("{a}{key}{b}:{value}"));
         prop_oneof![

@@ -15,9 +15,7 @@ enum Value {
 /// What `JSON.stringify(JSON.parse(text))` prints. `None` if `JSON.parse` would throw.
 pub(super) fn canonicalize(text: &str) -> Option<String> {
     let characters: Vec<char> = text.chars().collect();
-    let mut reader = Reader {
-        characters: &characters,
-    };
+    let mut reader = Reader { characters: &characters };
     let value = reader.value()?;
     reader.characters.is_empty().then(|| print(&value))
 }
@@ -38,10 +36,7 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, wanted: &str) -> Option<()> {
-        wanted
-            .chars()
-            .all(|character| self.next() == Some(character))
-            .then_some(())
+        wanted.chars().all(|character| self.next() == Some(character)).then_some(())
     }
 
     fn space(&mut self) {
@@ -231,11 +226,6 @@ fn print_number(number: f64) -> String {
     } else {
         let sign = if n > 0 { '+' } else { '-' };
         let point = if k == 1 { "" } else { "." };
-        format!(
-            "{}{point}{}e{sign}{}",
-            &digits[..1],
-            &digits[1..],
-            (n - 1).abs()
-        )
+        format!("{}{point}{}e{sign}{}", &digits[..1], &digits[1..], (n - 1).abs())
     }
 }

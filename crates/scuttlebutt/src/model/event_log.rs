@@ -191,26 +191,17 @@ mod tests {
     fn arguments_are_a_list() {
         let text = |change: Result<Change, EmitError>| change.map(|c| c.as_json().to_owned()).ok();
         assert_eq!(text(EventLog::emit("e", &())), Some(r#"["e"]"#.to_owned()));
-        assert_eq!(
-            text(EventLog::emit("e", &[] as &[u8])),
-            Some(r#"["e"]"#.to_owned())
-        );
-        assert_eq!(
-            text(EventLog::emit("e", &(1, "x"))),
-            Some(r#"["e",1,"x"]"#.to_owned())
-        );
+        assert_eq!(text(EventLog::emit("e", &[] as &[u8])), Some(r#"["e"]"#.to_owned()));
+        assert_eq!(text(EventLog::emit("e", &(1, "x"))), Some(r#"["e",1,"x"]"#.to_owned()));
         assert_eq!(text(EventLog::emit("e", "x")), None);
         assert_eq!(text(EventLog::emit("__proto__", &())), None);
     }
 
     #[test]
     fn what_is_no_event_is_invalid() {
-        for line in [
-            "[null,1,\"n\"]",
-            "[\"name\",1,\"n\"]",
-            "[[],1,\"n\"]",
-            "[[\"__proto__\"],1,\"n\"]",
-        ] {
+        for line in
+            ["[null,1,\"n\"]", "[\"name\",1,\"n\"]", "[[],1,\"n\"]", "[[\"__proto__\"],1,\"n\"]"]
+        {
             let mut log = EventLog::new();
             log.apply(&Update::from_json(line).expect("an update"));
             assert!(log.is_empty(), "{line}");

@@ -65,19 +65,11 @@ pub fn check<M: Model>(
                 model.apply(update);
             }
             if model.view() != expected {
-                return Err(fail(
-                    Law::OrderDoesNotMatter,
-                    &repeated,
-                    &expected,
-                    model.view(),
-                ));
+                return Err(fail(Law::OrderDoesNotMatter, &repeated, &expected, model.view()));
             }
         }
 
-        let mut needed: Vec<_> = reference
-            .updates_since(&Default::default())
-            .cloned()
-            .collect();
+        let mut needed: Vec<_> = reference.updates_since(&Default::default()).cloned().collect();
         draw.shuffle(&mut needed);
         let found = replica(&new_model, &needed).model().view();
         if found != expected {
@@ -90,12 +82,7 @@ pub fn check<M: Model>(
         interrupted.extend(needed);
         let found = replica(&new_model, &interrupted).model().view();
         if found != expected {
-            return Err(fail(
-                Law::SupersededIsNotNeeded,
-                &interrupted,
-                &expected,
-                found,
-            ));
+            return Err(fail(Law::SupersededIsNotNeeded, &interrupted, &expected, found));
         }
 
         let refused = |order: &[Update]| {
@@ -223,10 +210,7 @@ mod tests {
             Change::from_json("null").unwrap(),
         ];
         check(LwwMap::new, &map, 300, 1).unwrap();
-        let events = [
-            EventLog::emit("e", &(1,)).unwrap(),
-            EventLog::emit("f", &()).unwrap(),
-        ];
+        let events = [EventLog::emit("e", &(1,)).unwrap(), EventLog::emit("f", &()).unwrap()];
         check(EventLog::new, &events, 300, 2).unwrap();
         let values = [Register::set(&1).unwrap(), Register::set(&2).unwrap()];
         check(Register::new, &values, 300, 3).unwrap();
@@ -280,13 +264,9 @@ mod tests {
 
     #[test]
     fn superseding_what_still_counts_is_found() {
-        let violation = check(
-            ForgetfulCounter::default,
-            &[Change::from_json("1").unwrap()],
-            300,
-            1,
-        )
-        .unwrap_err();
+        let violation =
+            check(ForgetfulCounter::default, &[Change::from_json("1").unwrap()], 300, 1)
+                .unwrap_err();
         assert_eq!(violation.law, Law::SupersededIsNotNeeded);
     }
 }

@@ -132,9 +132,7 @@ impl LwwMap {
     #[doc(alias = "each")]
     #[doc(alias = "forEach")]
     pub fn iter(&self) -> impl Iterator<Item = MapEntry<'_>> {
-        self.winners
-            .iter()
-            .filter_map(|(key, update)| MapEntry::present(key, update))
+        self.winners.iter().filter_map(|(key, update)| MapEntry::present(key, update))
     }
 
     /// The map as one JSON object, without removed keys.
@@ -251,9 +249,7 @@ fn parts(change: &str) -> Option<(Option<&str>, Option<&str>)> {
         }
         json::Kind::Object => {
             let member = |name: &str| {
-                json::members(change)
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| value)
+                json::members(change).find(|(key, _)| *key == name).map(|(_, value)| value)
             };
             Some((member("\"0\""), member("\"1\"")))
         }
@@ -302,21 +298,11 @@ mod tests {
 
     #[test]
     fn a_removed_key_is_absent_and_counted() {
-        let mut map = map(&[
-            r#"[["k",1],1,"A"]"#,
-            r#"[["j",1],2,"A"]"#,
-            r#"[["k",null],3,"A"]"#,
-        ]);
-        assert_eq!(
-            (map.len(), map.tombstones(), map.contains("k")),
-            (1, 1, false)
-        );
+        let mut map = map(&[r#"[["k",1],1,"A"]"#, r#"[["j",1],2,"A"]"#, r#"[["k",null],3,"A"]"#]);
+        assert_eq!((map.len(), map.tombstones(), map.contains("k")), (1, 1, false));
         assert_eq!(map.to_json(), r#"{"j":1}"#);
         map.apply(&update(r#"[["k",false],4,"A"]"#));
-        assert_eq!(
-            (map.len(), map.tombstones(), map.get_raw("k")),
-            (2, 0, Some("false"))
-        );
+        assert_eq!((map.len(), map.tombstones(), map.get_raw("k")), (2, 0, Some("false")));
     }
 
     #[test]
@@ -334,10 +320,7 @@ mod tests {
     fn a_null_change_and_the_proto_key_are_invalid() {
         let mut map = LwwMap::new();
         for line in [r#"[null,1,"n"]"#, r#"[["__proto__",1],2,"n"]"#] {
-            assert!(matches!(
-                map.apply(&update(line)),
-                Merge(crate::model::Verdict::Invalid(_))
-            ));
+            assert!(matches!(map.apply(&update(line)), Merge(crate::model::Verdict::Invalid(_))));
         }
         assert!(map.is_empty());
     }

@@ -52,9 +52,7 @@ pub struct Merge(pub(crate) Verdict);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Kept {
-        superseding: SmallVec<[UpdateId; 1]>,
-    },
+    Kept { superseding: SmallVec<[UpdateId; 1]> },
     Superseded,
     Invalid(Cow<'static, str>),
 }
@@ -63,17 +61,13 @@ impl Merge {
     /// It is part of the state now, beside everything that was.
     #[must_use]
     pub fn kept() -> Self {
-        Self(Verdict::Kept {
-            superseding: SmallVec::new(),
-        })
+        Self(Verdict::Kept { superseding: SmallVec::new() })
     }
 
     /// It is part of the state now, in the place of these earlier updates.
     #[must_use]
     pub fn superseding(earlier: impl IntoIterator<Item = UpdateId>) -> Self {
-        Self(Verdict::Kept {
-            superseding: earlier.into_iter().collect(),
-        })
+        Self(Verdict::Kept { superseding: earlier.into_iter().collect() })
     }
 
     /// An update that is held supersedes it; the state did not change.

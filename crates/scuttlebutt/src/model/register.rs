@@ -68,11 +68,7 @@ impl Register {
 
 impl Model for Register {
     fn apply(&mut self, update: &Update) -> Merge {
-        if self
-            .winner
-            .as_ref()
-            .is_some_and(|winner| winner.id() > update.id())
-        {
+        if self.winner.as_ref().is_some_and(|winner| winner.id() > update.id()) {
             return Merge::superseded();
         }
         let earlier = self.winner.replace(update.clone());

@@ -40,7 +40,8 @@ impl ChangeCursor {
         self.position
     }
 
-    /// How many updates were superseded before this reader came to them, since it was last asked.
+    /// How many updates were superseded before this reader came to them, since it was last asked. It
+    /// may count some that were superseded by the time they arrived, and so never shown to anybody.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
     }
@@ -78,9 +79,14 @@ impl<'r> Iterator for Changes<'r> {
     type Item = Changed<'r>;
 
     fn next(&mut self) -> Option<Changed<'r>> {
-        let next = self.log.from(self.cursor.position).find(|(_, entry)| entry.is_live());
+        // What was superseded when it arrived never changed the state.
+        let mut never_shown = 0;
+        let next = self.log.from(self.cursor.position).find(|(position, entry)| {
+            never_shown += u64::from(entry.superseded_by == *position);
+            entry.is_live()
+        });
         let end = next.map_or(self.log.head(), |(position, _)| position);
-        self.cursor.missed += end.saturating_sub(self.cursor.position);
+        self.cursor.missed += end.saturating_sub(self.cursor.position + never_shown);
         self.cursor.position = end.max(self.cursor.position);
         let (_, entry) = next?;
         self.cursor.position += 1;

@@ -333,6 +333,10 @@ impl Session {
         now_ms: f64,
         frame: Frame,
     ) -> Result<(), SessionError> {
+        if !matches!(frame, Frame::Unknown | Frame::Update(Err(_))) {
+            // It speaks. One that only receives may never announce what it holds.
+            self.digest_deadline_ms = None;
+        }
         match frame {
             Frame::Update(Ok(update)) => self.handle_update(replica, now_ms, update),
             Frame::Update(Err(invalid)) => {
@@ -407,7 +411,6 @@ impl Session {
     }
 
     fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
-        self.digest_deadline_ms = None;
         // Nothing is agreed on by one side alone.
         let agrees = self.config.announce_extensions && self.config.announces();
         let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);

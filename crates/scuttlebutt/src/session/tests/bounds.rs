@@ -126,8 +126,9 @@ fn i8_local_writes_are_refused_at_a_bound_and_change_nothing() {
 fn i8_a_peer_without_a_digest_is_not_waited_for_for_ever() {
     let mut r = limited(Limits { digest_wait_ms_max: 500.0, ..Limits::default() });
     let mut session = new_session(&mut r, SessionConfig::default());
-    // Updates alone do not do.
-    session.receive(&mut r, NOW, b"[[\"k\",1],1,\"A\"]\n").unwrap();
+    r.remote_update(NOW, Update::from_json(r#"[["k",1],1,"A"]"#).unwrap());
+    // What says nothing does not do.
+    session.receive(&mut r, NOW, b"1\n[]\n\"sync\"\n").unwrap();
     assert_eq!(session.next_timeout(), Some(NOW + 500.0));
     session.handle_timeout(NOW + 499.0).unwrap();
     let error = session.handle_timeout(NOW + 500.0).unwrap_err();
@@ -135,9 +136,12 @@ fn i8_a_peer_without_a_digest_is_not_waited_for_for_ever() {
     assert!(session.is_closed() && session.next_timeout().is_none());
     assert_eq!(r.model().len(), 1);
 
-    let mut session = new_session(&mut r, SessionConfig::default());
-    session.receive(&mut r, NOW, b"{\"clock\":{}}\n").unwrap();
-    assert_eq!(session.next_timeout(), None);
+    // One that only receives may say what it sends all the same, and never announce what it holds.
+    for line in ["{\"clock\":{}}\n", "[[\"k\",1],1,\"A\"]\n", "\"SYNC\"\n"] {
+        let mut session = new_session(&mut r, SessionConfig::default());
+        session.receive(&mut r, NOW, line.as_bytes()).unwrap();
+        assert_eq!(session.next_timeout(), None, "{line}");
+    }
 }
 
 #[test]
