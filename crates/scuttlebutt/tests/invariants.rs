@@ -1,6 +1,8 @@
 //! The invariants of the whole: random clusters against a naive twin. See `cluster` for how a
 //! failing case is replayed.
 
+#![expect(clippy::unwrap_used, reason = "a failing test bench is a failing test")]
+
 mod cluster;
 
 use cluster::{Cluster, Ops, Setup, Subject, op};
@@ -86,7 +88,7 @@ fn i2_survivors<M: Subject>(setup: &Setup, ops: &Ops) {
 const FAST_CLOCK_MS: f64 = 5_000.0;
 
 proptest! {
-    #![proptest_config(config(96))]
+    #![proptest_config(config(256))]
 
     /// I1, I2 and I3 for a map: no gap at any moment, nothing said that is not on disk, and at the
     /// end equal views and vectors.
