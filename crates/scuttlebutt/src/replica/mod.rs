@@ -260,7 +260,10 @@ impl<M: Model> Replica<M> {
     /// The updates held that `vector` does not cover and nothing supersedes, in the order of
     /// (timestamp, source). Costs O(sources + updates that come out), however much is held.
     #[doc(alias = "history")]
-    pub fn updates_since(&self, vector: &VersionVector) -> impl Iterator<Item = &Update> {
+    pub fn updates_since<'r>(
+        &'r self,
+        vector: &VersionVector,
+    ) -> impl Iterator<Item = &'r Update> + use<'r, M> {
         let mut delta = Delta::since(&self.sources, vector, self.log.head());
         std::iter::from_fn(move || delta.next(&self.sources, &self.log))
             .filter(|step| step.entry.is_live())
