@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{answer, program, run};
 
-/// Node's test runner, which the interop tests use, has been stable since 18.
-const NODE_MAJOR_MIN: u32 = 18;
+/// Node's test runner, which the interop tests use, is used as of version 20.
+const NODE_MAJOR_MIN: u32 = 20;
 
 /// Whether a missing tool may be installed.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -30,3 +30,8 @@ pub use node::{Builder, Node};
 pub use peer::Peer;
 pub use status::{PeerState, PeerStatus, SessionStatus};
 pub use subscription::{Notice, Subscription};
+
+/// The examples of the README are compiled and run too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
