@@ -3,6 +3,7 @@
 
 mod bench;
 mod shell;
+mod sim;
 mod tally;
 mod test;
 mod tools;
@@ -26,6 +27,9 @@ enum Task {
     Test(test::Options),
     /// Build the core crate for wasm32 and check that it asks nothing of its host
     Wasm,
+    /// Run whole clusters in virtual time, from seeds
+    #[command(disable_help_flag = true)]
+    Sim(sim::Options),
     /// Measure, beside the npm package
     #[command(subcommand)]
     Bench(bench::Task),
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
         Task::Bench(task) => bench::run(&task),
+        Task::Sim(options) => sim::run(&options),
         Task::Wasm => wasm::run(tools::Install::WhenRoot),
     };
     match done {

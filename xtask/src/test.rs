@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::shell::{self, cargo, program, root};
+use crate::sim;
 use crate::tally::Tally;
 use crate::tools::{self, Install};
 use crate::wasm;
@@ -16,7 +17,7 @@ use crate::wasm;
 /// What to run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Leave out what is slow: documentation, wasm, licences
+    /// Leave out what is slow: documentation, simulated clusters, wasm, licences
     #[arg(long)]
     quick: bool,
 }
@@ -55,6 +56,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
     });
     if !options.quick {
+        report.step("simulated clusters", || {
+            // Seeds that once found something, then fresh ones, each twice: the same seed has to
+            // tell the same story.
+            sim::simulate(&["--regressions"])?;
+            sim::simulate(&["--seeds", "200", "--twice"]).map(passed)
+        });
         report.step("wasm", wasm_build);
         report.step("licences and sources", licences);
     }

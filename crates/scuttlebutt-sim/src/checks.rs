@@ -1,0 +1,288 @@
+//! The rules, checked against the truth after every event and at the end.
+//!
+//! Each check is named after the invariant that it holds. None of them asks the log or the vector
+//! how they came about; they only look at what is there.
+
+use std::collections::BTreeMap;
+
+use scuttlebutt::{
+    Direction, Model, Replica, SourceId, Timestamp, Update, UpdateId, VersionVector,
+};
+
+use crate::subject::Subject;
+use crate::world::{Checked, NodeKind, World, limits};
+
+impl<S: Subject> World<'_, S> {
+    /// I4: a local write is later than everything before, and takes effect.
+    pub(crate) fn check_local_write(&mut self, index: usize, update: &Update) -> Checked {
+        let node = &mut self.nodes[index];
+        let greatest = node.greatest;
+        node.greatest = greatest.max(Some(update.timestamp()));
+        if greatest >= Some(update.timestamp()) {
+            return self.violation(format!(
+                "I4: node {index} wrote {update:?}, which is not later than {greatest:?}"
+            ));
+        }
+        let is_live = node.replica.as_ref().is_some_and(|replica| replica.is_live(&update.id()));
+        if !is_live {
+            return self.violation(format!("I4: node {index} wrote {update:?} to no effect"));
+        }
+        Ok(())
+    }
+
+    /// What must hold of a node whenever something changed in it.
+    pub(crate) fn check_node(&mut self, index: usize) -> Checked {
+        self.check_changes(index)?;
+        self.check_bounds(index)?;
+        // What superseded something on its way to a peer without promises follows later on the same
+        // link; until then such a peer has a gap, as the original's have.
+        if !self.is_tainted && self.scenario.originals == 0 {
+            self.check_no_gaps(index)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is invented, altered or shown twice.
+    fn check_changes(&mut self, index: usize) -> Checked {
+        let mut cursor = self.nodes[index].cursor.clone();
+        let mut seen = Vec::new();
+        if let Some(replica) = &self.nodes[index].replica {
+            seen.extend(replica.changes(&mut cursor).map(|changed| changed.update.clone()));
+        }
+        self.coverage.add("outcome: applied", seen.len() as u64);
+        self.coverage.add("state: overwritten", cursor.take_missed());
+        self.nodes[index].cursor = cursor;
+        for update in seen {
+            match self.truth.get(&update.id()) {
+                None => {
+                    return self
+                        .violation(format!("node {index} shows {update:?}, which nobody wrote"));
+                }
+                Some(true_one) if *true_one != update => {
+                    return self.violation(format!(
+                        "node {index} shows {update:?}, but what was written is {true_one:?}"
+                    ));
+                }
+                Some(_) => {}
+            }
+            let node = &mut self.nodes[index];
+            node.greatest = node.greatest.max(Some(update.timestamp()));
+            if !node.emitted.insert(update.id()) {
+                return self.violation(format!("node {index} shows {update:?} twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: bounds are kept.
+    fn check_bounds(&mut self, index: usize) -> Checked {
+        let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
+        let limits = limits();
+        let held = replica.updates_held();
+        if replica.is_identity_contested() {
+            self.coverage.hit("state: identity contested");
+        }
+        if held > limits.updates_max || self.nodes[index].checked.len() > limits.sources_max {
+            return self.violation(format!("I8: node {index} holds {held} updates"));
+        }
+        Ok(())
+    }
+
+    /// I2: of every update of a source up to the announced timestamp that was ever made, the node
+    /// holds it, or one that supersedes it. Looks at what was announced since the last time.
+    fn check_no_gaps(&mut self, index: usize) -> Checked {
+        let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
+        let vector = replica.version_vector();
+        let mut uncovered = Vec::new();
+        for (source, announced) in vector.iter() {
+            let checked = self.nodes[index].checked.timestamp(source);
+            if checked < Some(announced) && !self.truth.is_forged(source) {
+                let missing = self.truth.between(source, checked, announced);
+                uncovered.extend(missing.filter(|update| !replica.is_live(&update.id())));
+            }
+        }
+        if let Some(update) = first_lost(self.subject, replica, uncovered) {
+            let at = vector.timestamp(update.source());
+            return self.violation(format!(
+                "I2: node {index} announces {}@{at:?} but holds neither {update:?} nor what \
+                 supersedes it",
+                update.source()
+            ));
+        }
+        self.nodes[index].checked = vector;
+        Ok(())
+    }
+
+    /// I3: what a node acknowledged, or sent of its own, it has after a crash.
+    pub(crate) fn check_memory_kept(&mut self, index: usize) -> Checked {
+        let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
+        let id = replica.id().clone();
+        if self.truth.is_forged(&id) {
+            return Ok(());
+        }
+        let acknowledged =
+            self.nodes[index].acknowledged.iter().filter_map(|id| self.truth.get(id));
+        if let Some(update) = first_lost(self.subject, replica, acknowledged.collect()) {
+            return self.violation(format!("I3: node {index} forgot {update:?}, acknowledged"));
+        }
+        for (other, node) in self.nodes.iter().enumerate() {
+            let Some(their) = node.replica.as_ref().filter(|_| other != index) else { continue };
+            let sent = self.truth.of(&id).filter(|update| their.is_live(&update.id())).collect();
+            if let Some(update) = first_lost(self.subject, replica, sent) {
+                return self.violation(format!(
+                    "I3: node {index} forgot {update:?}, which node {other} holds"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What must be there in the end: all that anybody had when the faults stopped.
+    pub(crate) fn survivors(&self) -> BTreeMap<UpdateId, Update> {
+        let mut updates = BTreeMap::new();
+        for index in 0..self.nodes.len() {
+            let is_heard = self.nodes[index].kind != NodeKind::OneWay(Direction::ReceiveOnly);
+            if let Some(replica) = self.nodes[index].replica.as_ref().filter(|_| is_heard) {
+                for update in replica.updates_since(&VersionVector::new()) {
+                    updates.insert(update.id(), update.clone());
+                }
+            }
+        }
+        updates
+    }
+
+    /// I1: at rest, everybody shows what the survivors had, and announces the same.
+    pub(crate) fn check_convergence(&mut self, survivors: &BTreeMap<UpdateId, Update>) -> Checked {
+        if self.is_tainted {
+            return Ok(());
+        }
+        let updates: Vec<&Update> = survivors.values().collect();
+        let expected = self.subject.expected(&updates);
+        for index in 0..self.nodes.len() {
+            let is_told = self.nodes[index].kind != NodeKind::OneWay(Direction::SendOnly);
+            let Some(replica) = self.nodes[index].replica.as_ref().filter(|_| is_told) else {
+                continue;
+            };
+            let shown = replica.model().view();
+            // One that only receives may be the last to hold something, and tells nobody.
+            let expected = match self.nodes[index].kind {
+                NodeKind::OneWay(_) => {
+                    let mut with_own = survivors.clone();
+                    let nothing = VersionVector::new();
+                    let held = replica.updates_since(&nothing);
+                    with_own.extend(held.map(|update| (update.id(), update.clone())));
+                    self.subject.expected(&with_own.values().collect::<Vec<_>>())
+                }
+                _ => expected.clone(),
+            };
+            if shown != expected {
+                return self.violation(format!(
+                    "I1: node {index} shows {} instead of {}",
+                    excerpt(&shown, &expected),
+                    excerpt(&expected, &shown)
+                ));
+            }
+        }
+        self.check_vectors()
+    }
+
+    /// The second half of I1. Leaves out what I1 leaves out: sources under whose id somebody else
+    /// wrote, and batches that can never be completed because whoever could promise them is gone.
+    fn check_vectors(&mut self) -> Checked {
+        let ours: Vec<usize> =
+            self.relays().filter(|index| self.nodes[*index].kind == NodeKind::Ours).collect();
+        let vectors: Vec<VersionVector> = ours
+            .iter()
+            .filter_map(|index| Some(self.nodes[*index].replica.as_ref()?.version_vector()))
+            .collect();
+        let mut joined = VersionVector::new();
+        for vector in &vectors {
+            joined.join(vector);
+        }
+        for (index, vector) in ours.iter().zip(&vectors) {
+            for (source, at) in joined.iter() {
+                let own = vector.timestamp(source);
+                if own == Some(at) || self.truth.is_forged(source) {
+                    continue;
+                }
+                // The original's replicas keep no evidence of superseded updates.
+                let has_originals = self.scenario.originals + self.scenario.one_way > 0;
+                if has_originals && self.holds_no_more(*index, source, own, at) {
+                    continue;
+                }
+                return self.violation(format!(
+                    "I1: node {index} announces {source}@{own:?}, another {source}@{at}"
+                ));
+            }
+            let replica = self.nodes[*index].replica.as_ref();
+            let is_behind = replica.is_some_and(|replica| {
+                replica.updates_since(vector).any(|update| !self.truth.is_forged(update.source()))
+            });
+            if is_behind {
+                self.coverage.hit("state: unannounced update held");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what a node announces of a source leaves out only what is superseded.
+    fn holds_no_more(
+        &self,
+        index: usize,
+        source: &SourceId,
+        own: Option<Timestamp>,
+        at: Timestamp,
+    ) -> bool {
+        let Some(replica) = &self.nodes[index].replica else { return true };
+        let between = self.truth.between(source, own, at).collect();
+        first_lost(self.subject, replica, between).is_none()
+    }
+
+    /// Progress: with the links up, everybody has everything after so many round trips.
+    pub(crate) fn check_progress(&mut self) -> Checked {
+        let diameter = self.relays().count() as u64 + 2;
+        let round_trip_us = 2 * (self.scenario.latency_ms.1 * 1_000 + 100);
+        let sync_us = 20 * self.scenario.sync_ms * 1_000;
+        // Dialling again, a peer that had kept silent, and a disk at every hop.
+        let patience_us = 12_000_000 + diameter * (3 * round_trip_us + sync_us);
+        let took_us = self.last_change_us.saturating_sub(self.calm_since_us);
+        if took_us > patience_us {
+            return self.violation(format!(
+                "no convergence within {} ms of calm: it took {} ms",
+                patience_us / 1_000,
+                took_us / 1_000
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The first of these updates that a replica neither holds nor holds a superseder of.
+fn first_lost<'t, S: Subject>(
+    subject: &S,
+    replica: &Replica<S::Model>,
+    updates: Vec<&'t Update>,
+) -> Option<&'t Update> {
+    let missing: Vec<&Update> =
+        updates.into_iter().filter(|update| !replica.is_live(&update.id())).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let nothing = VersionVector::new();
+    let held: BTreeMap<UpdateId, &Update> =
+        replica.updates_since(&nothing).map(|update| (update.id(), update)).collect();
+    let shown = subject.expected(&held.values().copied().collect::<Vec<_>>());
+    missing.into_iter().find(|update| {
+        // It is superseded exactly if it would add nothing.
+        let mut with = held.clone();
+        with.insert(update.id(), update);
+        subject.expected(&with.values().copied().collect::<Vec<_>>()) != shown
+    })
+}
+
+/// Where two texts part.
+fn excerpt(text: &str, other: &str) -> String {
+    let at = text.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let bytes = &text.as_bytes()[at.saturating_sub(20)..text.len().min(at + 60)];
+    format!("…{}…", String::from_utf8_lossy(bytes))
+}

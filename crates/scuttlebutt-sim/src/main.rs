@@ -1,0 +1,166 @@
+//! Runs seeds, on all processors; `cargo xtask sim` builds and starts this.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::Parser;
+use scuttlebutt_sim::{Coverage, Report, Scenario, run, shrink};
+
+/// Run whole clusters in virtual time, from seeds.
+///
+/// Without options: 1,000 seeds, beginning at one drawn from the clock. A seed that fails is made
+/// smaller and told with the line that replays it.
+#[derive(Parser)]
+struct Options {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed; by default one that was not run before
+    #[arg(long)]
+    from: Option<u64>,
+    /// Run this seed alone
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// Run the seeds that once found something
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
+    regressions: bool,
+    /// Run each seed twice, and fail when the two runs differ
+    #[arg(long)]
+    twice: bool,
+    /// Print who sent what to whom
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Make a failing seed smaller before telling of it
+    #[arg(long)]
+    shrink: bool,
+    /// Fail when a kind of fault, outcome or event never happened
+    #[arg(long)]
+    coverage: bool,
+    /// Number of threads; by default one for each processor
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match options.seed {
+        Some(seed) => one(seed, &options),
+        None => many(&options),
+    }
+}
+
+fn one(seed: u64, options: &Options) -> ExitCode {
+    let mut scenario = Scenario::from_seed(seed);
+    if options.shrink && run(scenario.clone(), false).violation.is_some() {
+        scenario =
+            shrink(scenario, 500, |candidate| run(candidate.clone(), false).violation.is_some());
+    }
+    let report = run(scenario, options.trace);
+    for line in &report.account {
+        println!("{line}");
+    }
+    println!("{:#?}", report.scenario);
+    println!("{} events in {} virtual ms", report.events, report.virtual_ms);
+    println!("trace hash {:016x}", report.trace_hash);
+    match report.violation {
+        None => {
+            println!("seed {seed} passed");
+            ExitCode::SUCCESS
+        }
+        Some(violation) => {
+            println!("seed {seed} FAILED after {} virtual ms: {}", violation.at_ms, violation.what);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Seeds that found a fault in the core when the simulator was young, each in its own way.
+const REGRESSIONS: &[u64] = &[2, 3, 9, 14, 47, 123, 204, 214, 378, 433];
+
+fn many(options: &Options) -> ExitCode {
+    let first = options.from.unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as u64) % 1_000_000_000_000
+    });
+    let seeds: Vec<u64> = if options.regressions {
+        REGRESSIONS.to_vec()
+    } else {
+        (first..first.saturating_add(options.seeds)).collect()
+    };
+    let threads = options
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+        .unwrap_or(1);
+    if let (Some(first), Some(last)) = (seeds.first(), seeds.last()) {
+        println!("{} seeds, {first} to {last}, on {threads} threads", seeds.len());
+    }
+    let begun = Instant::now();
+    let next = AtomicU64::new(0);
+    let has_failed = AtomicBool::new(false);
+    let total = Mutex::new((Coverage::default(), 0_u64, 0_u64, 0_u64));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&seed) = usize::try_from(nth).ok().and_then(|nth| seeds.get(nth))
+                    else {
+                        break;
+                    };
+                    if has_failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let report = run(Scenario::from_seed(seed), false);
+                    if options.twice
+                        && run(Scenario::from_seed(seed), false).trace_hash != report.trace_hash
+                    {
+                        has_failed.store(true, Ordering::Relaxed);
+                        println!("seed {seed} FAILED: two runs of it differ");
+                    }
+                    if let Some(violation) = &report.violation {
+                        has_failed.store(true, Ordering::Relaxed);
+                        println!(
+                            "seed {seed} FAILED after {} virtual ms: {}\nreplay: cargo xtask sim \
+                             --seed {seed}   (--shrink makes it smaller, --trace tells all)",
+                            violation.at_ms, violation.what
+                        );
+                    }
+                    count(&total, &report);
+                    if (nth + 1).is_multiple_of(1_000) {
+                        println!("{} seeds after {} s", nth + 1, begun.elapsed().as_secs());
+                    }
+                }
+            });
+        }
+    });
+    let (coverage, runs, events, virtual_ms) =
+        total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (what, count) in coverage.iter() {
+        println!("{count:>12}  {what}");
+    }
+    println!(
+        "{runs} runs, {events} events, {} virtual minutes in {} s",
+        virtual_ms / 60_000,
+        begun.elapsed().as_secs()
+    );
+    let missing = coverage.missing();
+    if options.coverage && !missing.is_empty() {
+        println!("never happened: {}", missing.join(", "));
+        return ExitCode::FAILURE;
+    }
+    if has_failed.load(Ordering::Relaxed) {
+        return ExitCode::FAILURE;
+    }
+    println!("all passed");
+    ExitCode::SUCCESS
+}
+
+fn count(total: &Mutex<(Coverage, u64, u64, u64)>, report: &Report) {
+    let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    total.0.join(&report.coverage);
+    total.1 += 1;
+    total.2 += report.events;
+    total.3 += report.virtual_ms;
+}
