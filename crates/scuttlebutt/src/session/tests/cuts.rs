@@ -100,12 +100,14 @@ fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
         assert!(lines(&mut session, &doomed, 2).ends_with("[[\"i\",\"A1\"],1,\"A\"]\n"));
         apply(&mut doomed, r#"[["h","B6"],6,"B"]"#);
         apply(&mut doomed, r#"[["k","B7"],7,"B"]"#);
+        apply(&mut doomed, r#"[["g","B8"],8,"B"]"#);
         if depth > 1 {
             assert!(lines(&mut session, &doomed, 2).ends_with("[[\"h\",\"B6\"],6,\"B\"]\n"));
-            apply(&mut doomed, r#"[["k","C8"],8,"C"]"#);
+            apply(&mut doomed, r#"[["k","C9"],9,"C"]"#);
         }
         let history = lines(&mut session, &doomed, 10);
         assert!(history.contains("SYNC") && !history.contains("A5"), "{history}");
+        assert_eq!(history.contains("B7"), depth == 1, "{history}");
         for cut in 0..=history.len() {
             let mut survivor = replica("S");
             let mut session = new_session(&mut survivor, SessionConfig::default());
