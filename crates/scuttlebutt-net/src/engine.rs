@@ -11,6 +11,7 @@ use scuttlebutt::{Limits, Model, Replica, SessionConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::connection;
 use crate::error::LinkError;
@@ -71,7 +72,13 @@ impl<M: Model> Engine<M> {
             Listed { engine: self, id }
         };
         let mut recorder = Recorder { record: &record, peer };
-        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder).await?;
+        let span = match config.name.as_str() {
+            "" => tracing::Span::none(),
+            name => tracing::info_span!("named", name),
+        };
+        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder)
+            .instrument(span)
+            .await?;
         Ok(record.status())
     }
 }
