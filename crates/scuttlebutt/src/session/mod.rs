@@ -76,6 +76,8 @@ pub struct Session {
     /// A digest of the peer that has not been answered yet.
     unanswered: Option<VersionVector>,
     histories_owed: u64,
+    /// A history is sent without being asked, and no digest of the peer has come yet.
+    is_ahead_of_digest: bool,
     histories_sent: u64,
     /// What the peer announced that we do not hold ourselves: third parties may bring it, and the
     /// peer does not need it.
@@ -117,6 +119,7 @@ impl Session {
             is_digest_due: config.announces(),
             unanswered: sends_unasked.then(VersionVector::new),
             histories_owed: u64::from(sends_unasked),
+            is_ahead_of_digest: sends_unasked,
             histories_sent: 0,
             ahead: VersionVector::new(),
             understands_marks: false,
@@ -427,7 +430,12 @@ impl Session {
         });
         if self.config.announces() {
             let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;
-            self.histories_owed = owed_max.min(self.histories_owed + 1);
+            // Ours count answers, to know which one answers a digest that asks again: the unasked
+            // "SYNC" is that of the first digest. The original gets one for each.
+            let is_ahead = std::mem::take(&mut self.is_ahead_of_digest) && promises.is_some();
+            if !is_ahead {
+                self.histories_owed = owed_max.min(self.histories_owed + 1);
+            }
             if !matches!(self.sending, Sending::Finished) {
                 self.unanswered = Some(digest.vector);
             }

@@ -100,3 +100,31 @@ fn i4_asking_again_keeps_promises_to_the_peer() {
     assert_eq!(p.version_vector(), vector(&[("C", 3.0), ("P", future)]));
     assert_eq!(r.version_vector(), p.version_vector());
 }
+
+/// Who puts something off counts the answers to its digests, to know which one answers the digest
+/// that asks again. So among ours an unasked history is the answer to the first one; a replica of the
+/// original gets a "SYNC" for each, as from its like.
+#[test]
+fn i4_answers_to_digests_can_be_counted() {
+    for (digest, expected) in
+        [(r#"{"clock":{},"ext":{"marks":1}}"#, [1, 1, 2]), (r#"{"clock":{}}"#, [1, 2, 3])]
+    {
+        for is_early in [false, true] {
+            let mut a = replica("A");
+            a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
+            let direction = Direction::SendOnly;
+            let config =
+                SessionConfig { direction, await_digest: false, ..SessionConfig::default() };
+            let mut session = new_session(&mut a, config);
+            let mut text = if is_early { String::new() } else { said(&mut session, &a) };
+            let mut counts = vec![text.matches("\"SYNC\"").count()];
+            for _ in 0..2 {
+                session.receive(&mut a, NOW, format!("{digest}\n").as_bytes()).unwrap();
+                text += &said(&mut session, &a);
+                counts.push(text.matches("\"SYNC\"").count());
+            }
+            assert_eq!(counts[1..], expected[1..], "{digest} {is_early}: {text}");
+            assert_eq!(counts[0], usize::from(!is_early));
+        }
+    }
+}
