@@ -53,6 +53,10 @@ pub struct Limits {
     /// milliseconds. Default 30 seconds.
     pub digest_wait_ms_max: f64,
 
+    /// The least time between two digests by which a session asks again for what was put off, in
+    /// milliseconds. Default 1,000: each may be answered with everything that is missing.
+    pub ask_again_ms_min: f64,
+
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
     /// dropped, except the one that says why the session closed; state never depends on them.
     pub session_events_max: usize,
@@ -106,6 +110,7 @@ impl Default for Limits {
             held_bytes_max: 4 << 30,
             clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
             digest_wait_ms_max: 30_000.0,
+            ask_again_ms_min: 1_000.0,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
             output_bytes_max: 64 << 10,

@@ -98,6 +98,7 @@ pub struct Session {
     digest_deadline_ms: Option<f64>,
     digest_wait_ms: f64,
     ask_again_at_ms: Option<f64>,
+    asked_again_ms: Option<f64>,
     events: VecDeque<SessionEvent>,
     events_max: usize,
 }
@@ -134,6 +135,7 @@ impl Session {
             digest_deadline_ms: awaits_digest.then_some(now_ms + digest_wait_ms),
             digest_wait_ms,
             ask_again_at_ms: None,
+            asked_again_ms: None,
             events: VecDeque::new(),
             events_max,
             config,
@@ -222,6 +224,7 @@ impl Session {
         if self.ask_again_at_ms.is_some_and(|due| due <= now_ms) && !self.receiving.is_answer_due()
         {
             self.ask_again_at_ms = None;
+            self.asked_again_ms = Some(now_ms);
             self.is_digest_due = true;
         }
         Ok(())
@@ -404,7 +407,10 @@ impl Session {
                 if self.config.announces() {
                     let due =
                         self.ask_again_at_ms.map_or(accept_at_ms, |due| due.min(accept_at_ms));
-                    self.ask_again_at_ms = Some(due);
+                    let earliest = self
+                        .asked_again_ms
+                        .map_or(due, |at| at + replica.limits().ask_again_ms_min);
+                    self.ask_again_at_ms = Some(due.max(earliest));
                 }
                 self.refused(Refusal::ClockSkew { accept_at_ms });
             }

@@ -128,3 +128,24 @@ fn i4_answers_to_digests_can_be_counted() {
         }
     }
 }
+
+/// A thousand updates from the future, each due a millisecond after the other, are no reason to ask a
+/// thousand times.
+#[test]
+fn i8_asking_again_keeps_its_distance() {
+    let mut r = cautious();
+    let mut session = new_session(&mut r, SessionConfig::default());
+    said(&mut session, &r);
+    let updates: String = (0..1_000)
+        .map(|n| format!("[[\"k{n}\",1],{},\"B\"]\n", NOW + 2_000.0 + f64::from(n)))
+        .collect();
+    let history = format!("{{\"clock\":{{}}}}\n{updates}\"SYNC\"\n");
+    session.receive(&mut r, NOW, history.as_bytes()).unwrap();
+    let mut digests = 0;
+    while let Some(due) = session.next_timeout() {
+        session.handle_timeout(due).unwrap();
+        digests += said(&mut session, &r).matches("clock").count();
+        session.receive(&mut r, due, format!("{updates}\"SYNC\"\n").as_bytes()).unwrap();
+    }
+    assert_eq!((digests, r.model().len()), (2, 1_000));
+}
