@@ -23,7 +23,9 @@ impl Truth {
 
     /// The source forgot what it had not stored, and nobody else has it: it never was.
     pub(crate) fn forget_unstored(&mut self, source: &SourceId, stored: &[Update]) {
-        if let Some(updates) = self.by_source.get_mut(source) {
+        if !self.is_forged(source)
+            && let Some(updates) = self.by_source.get_mut(source)
+        {
             updates.retain(|_, update| stored.contains(update));
         }
     }

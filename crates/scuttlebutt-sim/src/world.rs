@@ -129,6 +129,7 @@ pub(crate) struct World<'s, S: Subject> {
     pub(crate) truth: Truth,
     pub(crate) coverage: Coverage,
     pub(crate) trace: Trace,
+    keeps_account: bool,
     pub(crate) is_calm: bool,
     pub(crate) calm_since_us: u64,
     pub(crate) last_change_us: u64,
@@ -206,6 +207,7 @@ impl<'s, S: Subject> World<'s, S> {
             truth: Truth::default(),
             coverage: Coverage::default(),
             trace: Trace::new(keeps_account),
+            keeps_account,
             is_calm: false,
             calm_since_us: 0,
             last_change_us: 0,
@@ -1039,6 +1041,9 @@ impl<'s, S: Subject> World<'s, S> {
     }
 
     fn sample(&mut self) {
+        if !self.keeps_account {
+            return;
+        }
         let all = self.truth.len() as u64;
         let behind = self
             .nodes
