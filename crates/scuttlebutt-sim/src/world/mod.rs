@@ -1,0 +1,311 @@
+//! A cluster in virtual time: nodes that run the production replica and session code, links, disks,
+//! clocks, faults, and one queue of events.
+//!
+//! Nothing here decides whether what happens is right; that is `checks`.
+
+mod calm;
+mod network;
+mod nodes;
+mod storm;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scuttlebutt::{ChangeCursor, Direction, Limits, Replica, Timestamp, UpdateId, VersionVector};
+
+use crate::chance::Chance;
+use crate::coverage::Coverage;
+use crate::disk::SimulatedDisk;
+use crate::link::{Link, Side};
+use crate::scenario::{Scenario, Topology};
+use crate::subject::Subject;
+use crate::trace::Trace;
+use crate::truth::Truth;
+
+/// A rule was broken: what was found, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Virtual milliseconds since the beginning.
+    pub at_ms: u64,
+    /// Which rule, and how.
+    pub what: String,
+}
+
+pub(crate) type Checked = Result<(), Violation>;
+
+/// The wall clock's reading at virtual time zero.
+const EPOCH_MS: f64 = 1_700_000_000_000.0;
+const YEAR_MS: f64 = 365.0 * 24.0 * 3_600_000.0;
+const TICK_US: u64 = 250_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    Ours,
+    /// Speaks only the original's protocol.
+    Original,
+    Hostile,
+    OneWay(Direction),
+}
+
+pub(crate) struct Node<M> {
+    pub(crate) kind: NodeKind,
+    /// Absent while it is down, and at hostile nodes.
+    pub(crate) replica: Option<Replica<M>>,
+    pub(crate) disk: Option<SimulatedDisk>,
+    is_syncing: bool,
+    /// How often it has started: what was under way before a crash never ends.
+    life: u64,
+    clock_offset_ms: f64,
+    pub(crate) is_lost: bool,
+    pub(crate) cursor: ChangeCursor,
+    pub(crate) emitted: BTreeSet<UpdateId>,
+    /// Up to where the vector was checked against the truth.
+    pub(crate) checked: VersionVector,
+    /// The greatest timestamp accepted or made.
+    pub(crate) greatest: Option<Timestamp>,
+    /// Own updates that were durable when they were acknowledged.
+    pub(crate) acknowledged: Vec<UpdateId>,
+    /// What a hostile node has heard, to say again.
+    heard: Vec<u8>,
+}
+
+enum Event {
+    Write(usize),
+    /// The first bytes on the way to an end arrive.
+    Deliver {
+        link: usize,
+        epoch: u64,
+        to: Side,
+    },
+    End {
+        link: usize,
+        epoch: u64,
+        to: Side,
+    },
+    Connect {
+        link: usize,
+        epoch: u64,
+    },
+    /// The end that had not heard of a cut hears of it.
+    Notice {
+        link: usize,
+        epoch: u64,
+    },
+    Synced {
+        node: usize,
+        life: u64,
+        position: u64,
+    },
+    Restart(usize),
+    Fault(Fault),
+    Trick {
+        link: usize,
+        epoch: u64,
+        from: Side,
+    },
+    Tick,
+    Calm,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Cut,
+    Stall,
+    HalfOpen,
+    Restart,
+    Loss,
+    ClockJump,
+    Move,
+}
+
+/// The cluster.
+pub(crate) struct World<'s, S: Subject> {
+    pub(crate) subject: &'s S,
+    pub(crate) scenario: Scenario,
+    pub(crate) chance: Chance,
+    pub(crate) now_us: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
+    pub(crate) nodes: Vec<Node<S::Model>>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) truth: Truth,
+    pub(crate) coverage: Coverage,
+    pub(crate) trace: Trace,
+    keeps_account: bool,
+    pub(crate) is_calm: bool,
+    pub(crate) calm_since_us: u64,
+    pub(crate) last_change_us: u64,
+    /// A transfer of a peer without promises broke off, or somebody lied: what vectors say is no
+    /// longer what this implementation alone answers for.
+    pub(crate) is_tainted: bool,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) marks: Vec<(u64, String)>,
+    pub(crate) bytes_sent: u64,
+}
+
+/// How things stood at a moment of the run, for pictures.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Virtual milliseconds.
+    pub at_ms: u64,
+    /// For each node, how many of the updates that exist it neither holds nor has announced.
+    pub behind: Vec<u64>,
+    /// Bytes on the way.
+    pub in_flight: u64,
+    /// Bytes sent so far.
+    pub sent: u64,
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        line_bytes_max: 1 << 16,
+        sources_max: 5_000,
+        digest_wait_ms_max: 5_000.0,
+        ..Limits::default()
+    }
+}
+
+impl<'s, S: Subject> World<'s, S> {
+    pub(crate) fn new(subject: &'s S, scenario: Scenario, keeps_account: bool) -> Self {
+        let mut chance = Chance::from_seed(scenario.seed ^ 0xA5A5_A5A5);
+        let mut nodes = Vec::new();
+        for index in 0..scenario.nodes {
+            // The first is always an ordinary one.
+            let from_end = scenario.nodes - 1 - index;
+            let kind = if from_end < scenario.hostiles {
+                NodeKind::Hostile
+            } else if from_end < scenario.hostiles + scenario.originals {
+                NodeKind::Original
+            } else if from_end < scenario.hostiles + scenario.originals + scenario.one_way {
+                let directions = [Direction::SendOnly, Direction::ReceiveOnly];
+                NodeKind::OneWay(*chance.pick(&directions))
+            } else {
+                NodeKind::Ours
+            };
+            let has_disk = kind != NodeKind::Hostile && chance.happens(scenario.disks);
+            nodes.push(Node {
+                kind,
+                replica: None,
+                disk: has_disk.then(SimulatedDisk::default),
+                is_syncing: false,
+                life: 0,
+                clock_offset_ms: EPOCH_MS + (chance.unit() - 0.5) * 2_000.0,
+                is_lost: false,
+                cursor: ChangeCursor::default(),
+                emitted: BTreeSet::new(),
+                checked: VersionVector::new(),
+                greatest: None,
+                acknowledged: Vec::new(),
+                heard: Vec::new(),
+            });
+        }
+        let mut world = Self {
+            subject,
+            now_us: 0,
+            events: BTreeMap::new(),
+            next_event: 0,
+            nodes,
+            links: Vec::new(),
+            truth: Truth::default(),
+            coverage: Coverage::default(),
+            trace: Trace::new(keeps_account),
+            keeps_account,
+            is_calm: false,
+            calm_since_us: 0,
+            last_change_us: 0,
+            // Who passes the original's protocol on vouches for each line by passing it on, also for
+            // those of a source that keeps no order.
+            is_tainted: scenario.liars || scenario.hostiles > 0 && scenario.originals > 0,
+            samples: Vec::new(),
+            marks: Vec::new(),
+            bytes_sent: 0,
+            chance,
+            scenario,
+        };
+        for node in 0..world.nodes.len() {
+            if world.nodes[node].kind != NodeKind::Hostile {
+                world.start(node);
+                world.plan_write(node);
+            }
+        }
+        for pair in world.pairs() {
+            world.add_link(pair);
+        }
+        let faults = world.scenario.faults.clone();
+        let is_changing = world.scenario.topology == Topology::Changing;
+        for (fault, every) in [
+            (Fault::Cut, faults.cut),
+            (Fault::Stall, faults.stall),
+            (Fault::HalfOpen, faults.half_open),
+            (Fault::Restart, faults.restart),
+            (Fault::Loss, faults.loss),
+            (Fault::ClockJump, faults.clock_jump),
+            (Fault::Move, is_changing.then_some(300.0)),
+        ] {
+            if let Some(every) = every {
+                world.plan_fault(fault, every);
+            }
+        }
+        let storm_us = world.scenario.storm_ms * 1_000;
+        world.schedule(storm_us, Event::Calm);
+        world.schedule(TICK_US, Event::Tick);
+        world
+    }
+
+    /// Does the next thing; `None` when the run is over.
+    pub(crate) fn step(&mut self) -> Option<Checked> {
+        let ((at, _), event) = self.events.pop_first()?;
+        self.now_us = at;
+        Some(match event {
+            Event::Write(node) => self.write(node),
+            Event::Deliver { link, epoch, to } => self.deliver(link, epoch, to),
+            Event::End { link, epoch, to } => self.deliver_end(link, epoch, to),
+            Event::Connect { link, epoch } => self.connect(link, epoch),
+            Event::Notice { link, epoch } => {
+                if self.links[link].epoch == epoch {
+                    self.cut(link);
+                }
+                Ok(())
+            }
+            Event::Synced { node, life, position } => self.disk_synced(node, life, position),
+            Event::Restart(node) => self.restart(node),
+            Event::Fault(fault) => self.fault(fault),
+            Event::Trick { link, epoch, from } => self.trick(link, epoch, from),
+            Event::Tick => return self.tick(),
+            Event::Calm => self.calm(),
+        })
+    }
+
+    // Time.
+
+    pub(crate) fn at_ms(&self) -> u64 {
+        self.now_us / 1_000
+    }
+
+    /// A node's wall clock.
+    pub(crate) fn wall_ms(&self, node: usize) -> f64 {
+        (self.nodes[node].clock_offset_ms + self.now_us as f64 / 1_000.0).floor()
+    }
+
+    fn schedule(&mut self, at_us: u64, event: Event) {
+        self.next_event += 1;
+        self.events.insert((at_us.max(self.now_us), self.next_event), event);
+    }
+
+    fn plan_write(&mut self, node: usize) {
+        let wait_us = self.chance.around(self.scenario.write_every_ms * 1_000.0) as u64;
+        self.schedule(self.now_us + wait_us, Event::Write(node));
+    }
+
+    fn plan_fault(&mut self, fault: Fault, every_ms: f64) {
+        let wait_us = self.chance.around(every_ms * 1_000.0) as u64;
+        self.schedule(self.now_us + wait_us, Event::Fault(fault));
+    }
+
+    fn note(&mut self, what: std::fmt::Arguments<'_>) {
+        self.trace.note(self.now_us, what);
+    }
+
+    pub(crate) fn violation(&self, what: String) -> Checked {
+        Err(Violation { at_ms: self.at_ms(), what })
+    }
+}

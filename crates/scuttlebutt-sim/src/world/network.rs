@@ -1,0 +1,303 @@
+//! How bytes travel: links come up and are cut, sessions are pulled and fed.
+
+use scuttlebutt::{CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent};
+
+use super::{Checked, Event, Node, NodeKind, World, limits};
+use crate::chance::Chance;
+use crate::link::{Link, Side, other};
+use crate::scenario::Topology;
+use crate::subject::Subject;
+
+impl<S: Subject> World<'_, S> {
+    pub(super) fn pairs(&mut self) -> Vec<[usize; 2]> {
+        let count = self.scenario.nodes;
+        let parents = |chance: &mut Chance| {
+            (1..count).map(|node| [chance.index(node), node]).collect::<Vec<_>>()
+        };
+        match self.scenario.topology {
+            Topology::Line => (1..count).map(|node| [node - 1, node]).collect(),
+            Topology::Ring => (0..count).map(|node| [node, (node + 1) % count]).collect(),
+            Topology::Star => (1..count).map(|node| [0, node]).collect(),
+            Topology::Tree | Topology::Changing => parents(&mut self.chance),
+            Topology::Mesh if count <= 12 => (0..count)
+                .flat_map(|left| (left + 1..count).map(move |right| [left, right]))
+                .collect(),
+            Topology::Mesh | Topology::Random => {
+                let mut pairs = parents(&mut self.chance);
+                pairs.extend(parents(&mut self.chance));
+                pairs
+            }
+        }
+    }
+
+    pub(super) fn add_link(&mut self, nodes: [usize; 2]) {
+        if nodes[0] == nodes[1] {
+            return;
+        }
+        let mut link = Link::new(nodes);
+        let (low, high) = self.scenario.latency_ms;
+        link.latency_us = 100 + self.chance.between(low * 1_000, high * 1_000);
+        link.bytes_per_ms = if self.is_calm { 100_000 } else { self.scenario.bytes_per_ms };
+        link.buffer_bytes = self.scenario.buffer_bytes;
+        self.links.push(link);
+        self.plan_connect(self.links.len() - 1);
+    }
+
+    pub(super) fn plan_connect(&mut self, link: usize) {
+        let wait_us = self.chance.between(1_000, if self.is_calm { 50_000 } else { 500_000 });
+        let epoch = self.links[link].epoch;
+        self.schedule(self.now_us + wait_us, Event::Connect { link, epoch });
+    }
+
+    pub(super) fn connect(&mut self, link: usize, epoch: u64) -> Checked {
+        let nodes = self.links[link].nodes;
+        let is_present = |node: &Node<S::Model>| {
+            !node.is_lost && (node.replica.is_some() || node.kind == NodeKind::Hostile)
+        };
+        if self.links[link].epoch != epoch
+            || self.links[link].is_up
+            || self.links[link].is_gone
+            || !nodes.iter().all(|node| is_present(&self.nodes[*node]))
+        {
+            return Ok(());
+        }
+        self.note(format_args!("link {link} {}-{} comes up", nodes[0], nodes[1]));
+        self.links[link].is_up = true;
+        for (side, index) in nodes.into_iter().enumerate() {
+            let now_ms = self.wall_ms(index);
+            if self.nodes[index].kind == NodeKind::Hostile {
+                self.schedule(self.now_us, Event::Trick { link, epoch, from: side });
+                continue;
+            }
+            let config = self.config(index);
+            let Some(replica) = &mut self.nodes[index].replica else { continue };
+            self.links[link].ends[side].session = Some(Session::new(replica, now_ms, config));
+        }
+        for side in 0..2 {
+            self.pump(link, side);
+        }
+        Ok(())
+    }
+
+    pub(super) fn config(&mut self, index: usize) -> SessionConfig {
+        let mut config = SessionConfig::default();
+        match self.nodes[index].kind {
+            NodeKind::Original => {
+                self.coverage.hit("peer: original");
+                config.announce_extensions = false;
+            }
+            NodeKind::OneWay(direction) => {
+                self.coverage.hit(match direction {
+                    Direction::SendOnly => "peer: only sends",
+                    _ => "peer: only receives",
+                });
+                config.direction = direction;
+            }
+            _ => {}
+        }
+        config
+    }
+
+    /// The connection is gone, with what was on the way.
+    pub(super) fn cut(&mut self, link: usize) {
+        let nodes = self.links[link].nodes;
+        self.note(format_args!("link {link} {}-{} is cut", nodes[0], nodes[1]));
+        let is_weak = nodes.iter().any(|node| self.nodes[*node].kind == NodeKind::Original);
+        if is_weak && !self.is_quiet(link) {
+            self.is_tainted = true;
+        }
+        if self.links[link].ends.iter().any(|end| end.in_flight > 0) {
+            self.coverage.hit("fault: cut with bytes on the way");
+        }
+        self.links[link].reset();
+        self.plan_connect(link);
+    }
+
+    /// Whether both ends have said everything, and it has arrived.
+    pub(crate) fn is_quiet(&self, link: usize) -> bool {
+        let link = &self.links[link];
+        link.ends.iter().zip(link.nodes).all(|(end, node)| {
+            end.in_flight == 0
+                && match (&end.session, &self.nodes[node].replica) {
+                    (Some(session), Some(replica)) => {
+                        session.is_synced()
+                            && !session.has_output(replica)
+                            && replica.durable() == replica.head()
+                    }
+                    _ => true,
+                }
+        })
+    }
+
+    /// Moves what a session has to say onto the link, as far as the link takes it.
+    pub(super) fn pump(&mut self, link: usize, side: Side) {
+        let index = self.links[link].nodes[side];
+        loop {
+            let (Some(replica), end) =
+                (&self.nodes[index].replica, &mut self.links[link].ends[side])
+            else {
+                return;
+            };
+            let buffer = if self.is_calm { 1 << 16 } else { self.scenario.buffer_bytes };
+            let Some(session) = &mut end.session else { return };
+            let room = buffer.saturating_sub(end.in_flight);
+            if room == 0 || !session.has_output(replica) {
+                break;
+            }
+            let mut bytes = Vec::new();
+            session.transmit(replica, &mut bytes, room);
+            assert!(bytes.len() <= room, "a session sent more than there was room for");
+            if bytes.is_empty() {
+                break;
+            }
+            self.send(link, side, bytes);
+        }
+        let end = &mut self.links[link].ends[side];
+        if let Some(session) = &mut end.session
+            && session.is_output_finished()
+            && !session.is_closed()
+            && !end.has_ended
+        {
+            end.has_ended = true;
+            let epoch = self.links[link].epoch;
+            let at = self.links[link].arrival_us(side, self.now_us, 0);
+            self.schedule(at, Event::End { link, epoch, to: other(side) });
+        }
+        self.take_events(link, side);
+    }
+
+    pub(super) fn send(&mut self, link: usize, side: Side, bytes: Vec<u8>) {
+        self.bytes_sent += bytes.len() as u64;
+        let epoch = self.links[link].epoch;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            // Cut anywhere, so that lines arrive in pieces.
+            let length = if self.chance.happens(0.5) {
+                rest.len()
+            } else {
+                1 + self.chance.index(rest.len())
+            };
+            let (piece, remaining) = rest.split_at(length);
+            rest = remaining;
+            self.links[link].ends[side].in_flight += length;
+            let at = self.links[link].arrival_us(side, self.now_us, length);
+            self.links[link].ends[side].pipe.push_back(piece.to_vec());
+            self.schedule(at, Event::Deliver { link, epoch, to: other(side) });
+        }
+    }
+
+    pub(super) fn deliver(&mut self, link: usize, epoch: u64, to: Side) -> Checked {
+        if self.links[link].epoch != epoch {
+            return Ok(());
+        }
+        let from = other(to);
+        let stalled_until_us = self.links[link].ends[from].stalled_until_us;
+        if stalled_until_us > self.now_us && !self.is_calm {
+            self.schedule(stalled_until_us, Event::Deliver { link, epoch, to });
+            return Ok(());
+        }
+        let Some(bytes) = self.links[link].ends[from].pipe.pop_front() else { return Ok(()) };
+        let index = self.links[link].nodes[to];
+        let sender = self.links[link].nodes[from];
+        self.links[link].ends[from].in_flight -= bytes.len();
+        self.note(format_args!("node {sender} > node {index}: {}", bytes.escape_ascii()));
+        if self.nodes[index].kind == NodeKind::Hostile {
+            let heard = &mut self.nodes[index].heard;
+            heard.extend_from_slice(&bytes);
+            let excess = heard.len().saturating_sub(4_096);
+            heard.drain(..excess);
+            self.pump(link, from);
+            return Ok(());
+        }
+        let now_ms = self.wall_ms(index);
+        let (Some(replica), Some(session)) =
+            (&mut self.nodes[index].replica, &mut self.links[link].ends[to].session)
+        else {
+            // A half-open link: the bytes vanish.
+            self.pump(link, from);
+            return Ok(());
+        };
+        let was = replica.revision();
+        let received = session.receive(replica, now_ms, &bytes);
+        let has_changed = replica.revision() != was;
+        self.take_events(link, to);
+        if let Err(error) = received {
+            self.note(format_args!("node {index} hangs up on node {sender}: {error}"));
+            if self.nodes[sender].kind != NodeKind::Hostile {
+                return self.violation(format!("an honest peer was at fault: {error}"));
+            }
+            if has_changed {
+                self.after_change(index)?;
+            }
+            self.cut(link);
+            return Ok(());
+        }
+        self.pump(link, from);
+        if has_changed {
+            self.last_change_us = self.now_us;
+            self.after_change(index)
+        } else {
+            self.pump(link, to);
+            Ok(())
+        }
+    }
+
+    pub(super) fn deliver_end(&mut self, link: usize, epoch: u64, to: Side) -> Checked {
+        if self.links[link].epoch != epoch {
+            return Ok(());
+        }
+        let index = self.links[link].nodes[to];
+        let now_ms = self.wall_ms(index);
+        if let (Some(replica), Some(session)) =
+            (&mut self.nodes[index].replica, &mut self.links[link].ends[to].session)
+        {
+            let ended = session.receive_end(replica, now_ms);
+            self.take_events(link, to);
+            if let Err(error) = ended {
+                return self.violation(format!("an honest peer broke off: {error}"));
+            }
+            self.pump(link, to);
+        }
+        let is_over = self.links[link]
+            .ends
+            .iter()
+            .all(|end| end.session.as_ref().is_none_or(Session::is_closed));
+        if is_over {
+            self.cut(link);
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_events(&mut self, link: usize, side: Side) {
+        let Some(session) = &mut self.links[link].ends[side].session else { return };
+        let buffered = session.buffered_bytes();
+        assert!(buffered <= limits().line_bytes_max, "a session holds {buffered} bytes");
+        while let Some(event) = session.next_event() {
+            let name = match &event {
+                SessionEvent::DigestReceived { .. } => "session: digest received",
+                SessionEvent::HistorySent => "session: history sent",
+                SessionEvent::HistoryReceived => "session: history received",
+                SessionEvent::Synced => "session: synced",
+                SessionEvent::Confirmed { .. } => "session: confirmed",
+                SessionEvent::Refused { refusal: Refusal::Malformed(_), .. } => {
+                    "outcome: refused, malformed"
+                }
+                SessionEvent::Refused { refusal: Refusal::Invalid(_), .. } => {
+                    "outcome: refused, invalid"
+                }
+                SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
+                    "outcome: refused, clock skew"
+                }
+                SessionEvent::Refused { refusal: Refusal::ReadOnly, .. } => {
+                    "outcome: refused, read-only"
+                }
+                SessionEvent::Closed { reason: CloseReason::Failed(_) } => {
+                    "session: closed, failed"
+                }
+                SessionEvent::Closed { .. } => "session: closed, finished",
+                _ => "session: other",
+            };
+            self.coverage.hit(name);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What goes wrong: faults of links, nodes and clocks, and what hostile peers do.
+
+use scuttlebutt::{SourceId, Update};
+
+use super::{Checked, EPOCH_MS, Event, Fault, NodeKind, World, YEAR_MS};
+use crate::hostile::{self, Trick};
+use crate::link::Side;
+use crate::subject::Subject;
+
+impl<S: Subject> World<'_, S> {
+    pub(super) fn fault(&mut self, fault: Fault) -> Checked {
+        if self.is_calm {
+            return Ok(());
+        }
+        let faults = &self.scenario.faults;
+        let every = match fault {
+            Fault::Cut => faults.cut,
+            Fault::Stall => faults.stall,
+            Fault::HalfOpen => faults.half_open,
+            Fault::Restart => faults.restart,
+            Fault::Loss => faults.loss,
+            Fault::ClockJump => faults.clock_jump,
+            Fault::Move => Some(300.0),
+        };
+        self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
+        let up: Vec<usize> = (0..self.links.len()).filter(|link| self.links[*link].is_up).collect();
+        let running: Vec<usize> =
+            (0..self.nodes.len()).filter(|node| self.nodes[*node].replica.is_some()).collect();
+        let at_ms = self.at_ms();
+        self.marks.push((at_ms, format!("{fault:?}")));
+        match fault {
+            Fault::Cut if !up.is_empty() => {
+                self.coverage.hit("fault: cut");
+                let link = *self.chance.pick(&up);
+                self.cut(link);
+            }
+            Fault::Stall if !up.is_empty() => {
+                self.coverage.hit("fault: stall");
+                let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
+                let until = self.now_us + self.chance.between(1_000, 3_000_000);
+                self.links[link].ends[side].stalled_until_us = until;
+                self.note(format_args!("link {link} stalls from end {side}"));
+            }
+            Fault::HalfOpen if !up.is_empty() => {
+                let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
+                let nodes = self.links[link].nodes;
+                let is_weak = nodes.iter().any(|node| self.nodes[*node].kind == NodeKind::Original);
+                if is_weak && !self.is_quiet(link) {
+                    self.is_tainted = true;
+                }
+                self.coverage.hit("fault: half-open link");
+                self.note(format_args!("link {link} is half open: end {side} is gone"));
+                self.links[link].ends[side].session = None;
+                let (epoch, wait) = (self.links[link].epoch, self.chance.between(1_000, 2_000_000));
+                self.schedule(self.now_us + wait, Event::Notice { link, epoch });
+            }
+            Fault::Restart if !running.is_empty() => {
+                let node = *self.chance.pick(&running);
+                let keeps_disk = self.nodes[node].disk.is_some();
+                self.coverage.hit(match keeps_disk {
+                    true => "fault: restart with disk",
+                    false => "fault: restart without disk",
+                });
+                self.note(format_args!("node {node} stops"));
+                self.stop(node);
+                let wait = self.chance.between(1_000, 1_000_000);
+                self.schedule(self.now_us + wait, Event::Restart(node));
+            }
+            Fault::Loss if running.len() > 2 => {
+                // The worst moment: in the middle of sending history.
+                let sending: Vec<usize> = up
+                    .iter()
+                    .flat_map(|link| (0..2).map(move |side| (*link, side)))
+                    .filter(|(link, side)| {
+                        let end = &self.links[*link].ends[*side];
+                        end.in_flight > 0 && end.session.as_ref().is_some_and(|s| !s.is_synced())
+                    })
+                    .map(|(link, side)| self.links[link].nodes[side])
+                    .filter(|node| *node != 0)
+                    .collect();
+                let node = if sending.is_empty() {
+                    *self.chance.pick(&running)
+                } else {
+                    self.coverage.hit("fault: node lost while sending history");
+                    *self.chance.pick(&sending)
+                };
+                self.coverage.hit("fault: node lost for good");
+                self.note(format_args!("node {node} is lost"));
+                self.stop(node);
+                self.nodes[node].is_lost = true;
+            }
+            Fault::ClockJump if !running.is_empty() => {
+                let node = *self.chance.pick(&running);
+                let (name, by) = match self.chance.below(4) {
+                    0 => ("fault: clock years ahead", YEAR_MS * (1.0 + self.chance.unit() * 20.0)),
+                    1 => ("fault: clock jumped ahead", self.chance.unit() * 3_600_000.0),
+                    2 => ("fault: clock stepped back", -self.chance.unit() * 3_600_000.0),
+                    _ => ("fault: clock stepped back", -YEAR_MS * self.chance.unit()),
+                };
+                self.coverage.hit(name);
+                self.nodes[node].clock_offset_ms += by;
+                self.note(format_args!("node {node}: the clock jumps by {by} ms"));
+            }
+            Fault::Move if !up.is_empty() => {
+                self.coverage.hit("fault: link moved");
+                let link = *self.chance.pick(&up);
+                self.cut(link);
+                self.links[link].is_gone = true;
+                let (a, b) =
+                    (self.chance.index(self.nodes.len()), self.chance.index(self.nodes.len()));
+                self.add_link([a, b]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn trick(&mut self, link: usize, epoch: u64, from: Side) -> Checked {
+        if self.links[link].epoch != epoch || !self.links[link].is_up || self.is_calm {
+            return Ok(());
+        }
+        let index = self.links[link].nodes[from];
+        let own = SourceId::new(format!("h{index}")).expect("an id");
+        let victims: Vec<SourceId> = self.truth.sources().cloned().collect();
+        let now_ms = EPOCH_MS + self.now_us as f64 / 1_000.0;
+        let trick = Trick::draw(&mut self.chance, self.scenario.liars);
+        self.coverage.hit(trick.name());
+        let mut bytes = Vec::new();
+        if self.chance.happens(0.5) {
+            bytes = hostile::digest(&[], false);
+        }
+        let say = |world: &mut Self, millis: f64, source: &SourceId, bytes: &mut Vec<u8>| {
+            let change = world.subject.change(&mut world.chance, world.scenario.keys);
+            let Some(update) = hostile::update(&change, millis, source) else { return };
+            // Two updates of one name are another story: without signatures nobody can tell which
+            // of them is the right one.
+            if world.truth.get(&update.id()).is_none() {
+                world.truth.add(&update);
+                bytes.extend_from_slice(update.to_json().as_bytes());
+                bytes.push(b'\n');
+            }
+        };
+        match trick {
+            Trick::Garbage => bytes.extend(hostile::garbage(&mut self.chance)),
+            Trick::BrokenLine => bytes.extend(hostile::broken_line(&mut self.chance)),
+            Trick::Malformed => {
+                let line = hostile::malformed(&mut self.chance);
+                // To some models even that means something.
+                if let Ok(update) = Update::from_json(String::from_utf8_lossy(&line).trim_end()) {
+                    self.truth.add(&update);
+                }
+                bytes.extend(line);
+            }
+            Trick::ForgedDigest => bytes.extend(hostile::digest(&victims, false)),
+            Trick::FalsePromise => {
+                bytes.extend(hostile::digest(&victims, true));
+                bytes.extend_from_slice(b"\"SYNC\"\n");
+            }
+            Trick::Replay => bytes.extend(self.heard_updates(index)),
+            Trick::Flood => {
+                for _ in 0..self.chance.between(1, 50) {
+                    let millis = now_ms + self.chance.unit() * 1_000.0;
+                    say(self, millis, &own, &mut bytes);
+                }
+            }
+            Trick::FarFuture => say(self, now_ms + 2.0 * YEAR_MS, &own, &mut bytes),
+            Trick::DuplicateSource => {
+                if !victims.is_empty() {
+                    let victim = self.chance.pick(&victims).clone();
+                    let millis = now_ms - self.chance.unit() * 10_000.0;
+                    self.truth.mark_forged(&victim);
+                    say(self, millis, &victim, &mut bytes);
+                }
+            }
+        }
+        self.send(link, from, bytes);
+        let wait_us = self.chance.around(200_000.0) as u64;
+        self.schedule(self.now_us + wait_us, Event::Trick { link, epoch, from });
+        Ok(())
+    }
+
+    /// The updates that a hostile node has heard. What it heard in pieces from several is no longer
+    /// what they said, and their promises would not be kept if another said them.
+    pub(super) fn heard_updates(&self, index: usize) -> Vec<u8> {
+        let is_true = |line: &&[u8]| {
+            let update = Update::from_json(String::from_utf8_lossy(line).trim_end());
+            update.is_ok_and(|update| self.truth.get(&update.id()) == Some(&update))
+        };
+        let lines = self.nodes[index].heard.split_inclusive(|byte| *byte == b'\n');
+        lines.filter(|line| line.ends_with(b"\n")).filter(is_true).flatten().copied().collect()
+    }
+}
