@@ -26,6 +26,7 @@ mod hostile;
 mod link;
 mod run;
 mod scenario;
+pub mod small_worlds;
 mod subject;
 mod trace;
 mod truth;

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use scuttlebutt_sim::small_worlds::{SMALL_WORLDS, explore};
 use scuttlebutt_sim::{Coverage, Report, Scenario, run, shrink};
 
 /// Run whole clusters in virtual time, from seeds.
@@ -26,6 +27,9 @@ struct Options {
     /// Run the seeds that once found something
     #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
     regressions: bool,
+    /// Visit every state of a few small worlds instead
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed"])]
+    small_worlds: bool,
     /// Run each seed twice, and fail when the two runs differ
     #[arg(long)]
     twice: bool,
@@ -43,9 +47,18 @@ struct Options {
     threads: Option<usize>,
 }
 
+impl Options {
+    fn threads(&self) -> usize {
+        self.threads
+            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+            .unwrap_or(1)
+    }
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     match options.seed {
+        None if options.small_worlds => small_worlds(&options),
         Some(seed) => one(seed, &options),
         None => many(&options),
     }
@@ -89,10 +102,7 @@ fn many(options: &Options) -> ExitCode {
     } else {
         (first..first.saturating_add(options.seeds)).collect()
     };
-    let threads = options
-        .threads
-        .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
-        .unwrap_or(1);
+    let threads = options.threads();
     if let (Some(first), Some(last)) = (seeds.first(), seeds.last()) {
         println!("{} seeds, {first} to {last}, on {threads} threads", seeds.len());
     }
@@ -163,4 +173,22 @@ fn count(total: &Mutex<(Coverage, u64, u64, u64)>, report: &Report) {
     total.1 += 1;
     total.2 += report.events;
     total.3 += report.virtual_ms;
+}
+
+fn small_worlds(options: &Options) -> ExitCode {
+    let next = AtomicUsize::new(0);
+    let has_failed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads() {
+            scope.spawn(|| {
+                while let Some(world) = SMALL_WORLDS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let begun = Instant::now();
+                    let census = explore(world);
+                    println!("{:<42}{:>4} s {census}", world.name, begun.elapsed().as_secs());
+                    has_failed.fetch_or(census.violation.is_some(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    if has_failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -79,6 +79,7 @@ pub struct Replica<M> {
     links: u32,
 }
 
+#[derive(Debug)]
 struct Promised {
     below: u64,
     advances: Vec<(SourceIndex, Timestamp)>,
@@ -314,6 +315,18 @@ impl<M: Model> Replica<M> {
             durable: self.durable,
             vector_changes: self.sources.changes(),
         }
+    }
+
+    /// Everything inside but the limits and the verifier: two replicas that print alike act alike.
+    /// For whoever visits every state there is; what it prints may change at any time.
+    #[doc(hidden)]
+    pub fn internals(&self) -> String
+    where
+        M: std::fmt::Debug,
+    {
+        let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
+        let rest = (&self.clock, &self.returned, self.links);
+        format!("{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
     /// From now on sends and announces only what [`stored`](Self::stored) confirms.
