@@ -153,7 +153,8 @@ impl<S: Subject> World<'_, S> {
 
     /// I1: at rest, everybody shows what the survivors had, and announces the same.
     pub(crate) fn check_convergence(&mut self, survivors: &BTreeMap<UpdateId, Update>) -> Checked {
-        if self.is_tainted {
+        // With nobody left to pass things on, nobody is told anything.
+        if self.is_tainted || self.relays().next().is_none() {
             return Ok(());
         }
         let updates: Vec<&Update> = survivors.values().collect();

@@ -120,6 +120,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     offer(&|s| s.storm_ms = s.storm_ms * 2 / 3);
     offer(&|s| s.storm_ms = s.storm_ms * 9 / 10);
     offer(&|s| s.faults.clock_jump = None);
+    offer(&|s| s.faults.leave = None);
     offer(&|s| s.faults.loss = None);
     offer(&|s| s.faults.restart = None);
     offer(&|s| s.faults.half_open = None);

@@ -119,6 +119,8 @@ pub struct Faults {
     pub loss: Option<f64>,
     /// A wall clock jumps, up to years, in either direction.
     pub clock_jump: Option<f64>,
+    /// One end of a link takes its leave, and dials again later.
+    pub leave: Option<f64>,
 }
 
 impl Scenario {
@@ -166,6 +168,7 @@ impl Scenario {
             restart: rate(chance, 0.4),
             loss: rate(chance, 0.25),
             clock_jump: rate(chance, 0.25),
+            leave: rate(chance, 0.3),
         };
         let some = |chance: &mut Chance, share: f64| {
             if chance.happens(share) { chance.between(1, 1 + nodes as u64 / 4) as usize } else { 0 }

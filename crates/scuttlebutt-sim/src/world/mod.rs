@@ -114,6 +114,7 @@ enum Fault {
     Restart,
     Loss,
     ClockJump,
+    Leave,
     Move,
 }
 
@@ -239,6 +240,7 @@ impl<'s, S: Subject> World<'s, S> {
             (Fault::Restart, faults.restart),
             (Fault::Loss, faults.loss),
             (Fault::ClockJump, faults.clock_jump),
+            (Fault::Leave, faults.leave),
             (Fault::Move, is_changing.then_some(300.0)),
         ] {
             if let Some(every) = every {

@@ -155,7 +155,6 @@ impl<S: Subject> World<'_, S> {
         let end = &mut self.links[link].ends[side];
         if let Some(session) = &mut end.session
             && session.is_output_finished()
-            && !session.is_closed()
             && !end.has_ended
         {
             end.has_ended = true;
@@ -244,6 +243,11 @@ impl<S: Subject> World<'_, S> {
 
     pub(super) fn deliver_end(&mut self, link: usize, epoch: u64, to: Side) -> Checked {
         if self.links[link].epoch != epoch {
+            return Ok(());
+        }
+        if self.links[link].ends[other(to)].in_flight > 0 {
+            // What was sent before it is held up.
+            self.schedule(self.now_us + 10_000, Event::End { link, epoch, to });
             return Ok(());
         }
         let index = self.links[link].nodes[to];

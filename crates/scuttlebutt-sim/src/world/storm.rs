@@ -20,6 +20,7 @@ impl<S: Subject> World<'_, S> {
             Fault::Restart => faults.restart,
             Fault::Loss => faults.loss,
             Fault::ClockJump => faults.clock_jump,
+            Fault::Leave => faults.leave,
             Fault::Move => Some(300.0),
         };
         self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
@@ -100,6 +101,15 @@ impl<S: Subject> World<'_, S> {
                 self.coverage.hit(name);
                 self.nodes[node].clock_offset_ms += by;
                 self.note(format_args!("node {node}: the clock jumps by {by} ms"));
+            }
+            Fault::Leave if !up.is_empty() => {
+                let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
+                if let Some(session) = &mut self.links[link].ends[side].session {
+                    self.coverage.hit("fault: session left");
+                    session.leave();
+                    self.note(format_args!("link {link}: end {side} takes its leave"));
+                    self.pump(link, side);
+                }
             }
             Fault::Move if !up.is_empty() => {
                 self.coverage.hit("fault: link moved");

@@ -7,6 +7,7 @@
 mod arrival;
 mod changes;
 pub(crate) mod delta;
+mod outcome;
 mod sources;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
+pub use outcome::{LocalUpdateError, Outcome, Trust, Verifier};
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
 
@@ -641,67 +643,6 @@ impl Link {
     fn elsewhere(self) -> Link {
         Link(1)
     }
-}
-
-/// What became of an update that was written elsewhere.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It is part of the state now.
-    Applied,
-    /// An update that is held supersedes it: the state did not change.
-    #[doc(alias = "_remove")]
-    Superseded,
-    /// It is held already. Ordinary traffic: peers that both have it both offer it.
-    #[doc(alias = "old_data")]
-    Stale,
-    /// The verifier does not vouch for it; nothing has changed.
-    #[doc(alias = "unverified_data")]
-    Unverified,
-    /// It means nothing to the model, for this reason; nothing has changed. Every replica of the
-    /// model refuses it alike.
-    #[doc(alias = "invalid")]
-    Invalid(Cow<'static, str>),
-    /// It is from further in the future than [`Limits::clock_skew_ms_max`]; nothing has changed.
-    /// From `accept_at_ms` on, by the wall clock, it will be accepted.
-    ClockSkew {
-        /// Milliseconds since the epoch.
-        accept_at_ms: f64,
-    },
-    /// A bound is reached; nothing has changed.
-    Full(LimitExceeded),
-}
-
-/// A local write that was refused; nothing has changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LocalUpdateError {
-    /// The model refuses the change.
-    #[error("the model refuses this change: {0}")]
-    Invalid(Cow<'static, str>),
-    /// A bound is reached.
-    #[error(transparent)]
-    Full(#[from] LimitExceeded),
-    /// The largest timestamp there is has been used.
-    #[error("no timestamp is left after {}", Timestamp::MAX)]
-    TimeExhausted,
-}
-
-/// Judges updates from outside before they have any effect.
-pub trait Verifier: Send + Sync {
-    /// Whether `update` was written by the source that it names. The signature, where there is one,
-    /// is the first of [`Update::extras`].
-    fn verify(&self, update: &Update) -> Trust;
-}
-
-/// The word of a [`Verifier`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Trust {
-    /// The source it names wrote it.
-    Trusted,
-    /// Nobody knows who wrote it.
-    Untrusted,
 }
 
 #[cfg(test)]
