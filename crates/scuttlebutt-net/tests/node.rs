@@ -319,6 +319,26 @@ async fn whatever_one_peer_sends_the_others_are_served() {
     shows(&healthy, "{\"k\":3,\"valid\":\"\u{FFFD}\"}").await;
 }
 
+/// As a JavaScript client with `tail: false` does: it says all it has to say, and closes its half.
+/// The history is larger than what the sockets take, so the end is heard of before all is written.
+#[tokio::test]
+async fn a_peer_that_closes_its_half_still_gets_the_whole_history() {
+    let (server, address) = server().await;
+    for n in 0..3_000 {
+        let change = LwwMap::set(format!("key-{n}"), &"v".repeat(4_000)).unwrap();
+        server.update(change).await.unwrap();
+    }
+    for round in 0..5 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"{\"id\":\"C\",\"clock\":{}}\n\"SYNC\"\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let lines = answer.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, 3_002, "round {round}: a digest, the history, the end of it");
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_is_silent_is_hung_up_on() {
     let limits = Limits { digest_wait_ms_max: 50.0, ..Limits::default() };
