@@ -49,7 +49,6 @@ impl<S: Subject> World<'_, S> {
         if let Some(replica) = &self.nodes[index].replica {
             seen.extend(replica.changes(&mut cursor).map(|changed| changed.update.clone()));
         }
-        self.coverage.add("outcome: applied", seen.len() as u64);
         self.coverage.add("state: overwritten", cursor.take_missed());
         self.nodes[index].cursor = cursor;
         for update in seen {
@@ -270,15 +269,18 @@ fn first_lost<'t, S: Subject>(
         return None;
     }
     let nothing = VersionVector::new();
-    let held: BTreeMap<UpdateId, &Update> =
-        replica.updates_since(&nothing).map(|update| (update.id(), update)).collect();
-    let shown = subject.expected(&held.values().copied().collect::<Vec<_>>());
-    missing.into_iter().find(|update| {
-        // It is superseded exactly if it would add nothing.
-        let mut with = held.clone();
-        with.insert(update.id(), update);
-        subject.expected(&with.values().copied().collect::<Vec<_>>()) != shown
-    })
+    let held: Vec<&Update> = replica.updates_since(&nothing).collect();
+    let shown = subject.expected(&held);
+    let shows_more = |missing: &[&Update]| {
+        let mut with = [held.as_slice(), missing].concat();
+        with.sort_by(|a, b| (a.timestamp(), a.source()).cmp(&(b.timestamp(), b.source())));
+        subject.expected(&with) != shown
+    };
+    // An update is superseded exactly if it would add nothing; so are all if together they would.
+    if !shows_more(&missing) {
+        return None;
+    }
+    missing.into_iter().find(|update| shows_more(std::slice::from_ref(update)))
 }
 
 /// Where two texts part.

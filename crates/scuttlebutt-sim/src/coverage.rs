@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use scuttlebutt::Tally;
+
 /// Counts by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<&'static str, u64>);
@@ -35,16 +37,28 @@ pub const EXPECTED: &[&str] = &[
     "peer: only sends",
     "peer: only receives",
     "outcome: applied",
-    "outcome: refused, malformed",
-    "outcome: refused, invalid",
-    "outcome: refused, clock skew",
-    "outcome: refused, read-only",
+    "outcome: superseded",
+    "outcome: stale",
+    "outcome: malformed",
+    "outcome: invalid",
+    "outcome: clock skew",
+    "outcome: read-only",
+    "session: digest sent",
     "session: digest received",
     "session: history sent",
     "session: history received",
+    "session: end of history put off",
+    "session: mark sent",
+    "session: mark received",
+    "session: mark ignored",
+    "session: update sent catching up",
+    "session: update sent live",
+    "session: update known to the peer",
+    "session: portion ended within a line",
     "session: synced",
     "session: confirmed",
     "session: closed, finished",
+    "session: closed, peer left early",
     "session: closed, failed",
     "session: asked again",
     "state: overwritten",
@@ -62,6 +76,33 @@ impl Coverage {
     pub fn add(&mut self, what: &'static str, count: u64) {
         if count > 0 {
             *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// What a session has counted.
+    pub fn add_tally(&mut self, tally: &Tally) {
+        for (what, count) in [
+            ("outcome: applied", tally.updates_applied),
+            ("outcome: superseded", tally.updates_superseded),
+            ("outcome: stale", tally.updates_stale),
+            ("outcome: malformed", tally.updates_malformed),
+            ("outcome: invalid", tally.updates_invalid),
+            ("outcome: clock skew", tally.updates_early),
+            ("outcome: read-only", tally.updates_unwanted),
+            ("session: digest sent", tally.digests_sent),
+            ("session: digest received", tally.digests_received),
+            ("session: history sent", tally.histories_sent),
+            ("session: history received", tally.histories_received),
+            ("session: end of history put off", tally.ends_moved),
+            ("session: mark sent", tally.marks_sent),
+            ("session: mark received", tally.marks_received),
+            ("session: mark ignored", tally.marks_ignored),
+            ("session: update sent catching up", tally.updates_sent_catching_up),
+            ("session: update sent live", tally.updates_sent_live),
+            ("session: update known to the peer", tally.updates_known_to_peer),
+            ("session: portion ended within a line", tally.lines_split),
+        ] {
+            self.add(what, count);
         }
     }
 

@@ -23,7 +23,7 @@ pub use replica::{
 };
 pub use session::{
     CloseReason, Direction, Metadata, Mode, Refusal, Session, SessionConfig, SessionError,
-    SessionEvent,
+    SessionEvent, Tally,
 };
 pub use source::{InvalidSource, SourceId};
 pub use timestamp::{InvalidTimestamp, Timestamp};

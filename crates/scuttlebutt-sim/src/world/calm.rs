@@ -25,6 +25,10 @@ impl<S: Subject> World<'_, S> {
             }
         }
         if self.is_calm && self.is_settled() {
+            for link in 0..self.links.len() {
+                self.end_session(link, 0);
+                self.end_session(link, 1);
+            }
             return None;
         }
         if self.is_calm && self.now_us > self.calm_since_us + 600_000_000 {

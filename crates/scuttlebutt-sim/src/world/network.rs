@@ -1,6 +1,6 @@
 //! How bytes travel: links come up and are cut, sessions are pulled and fed.
 
-use scuttlebutt::{CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Direction, Session, SessionConfig, SessionEvent};
 
 use super::{Checked, Event, Node, NodeKind, World, limits};
 use crate::chance::Chance;
@@ -109,8 +109,17 @@ impl<S: Subject> World<'_, S> {
         if self.links[link].ends.iter().any(|end| end.in_flight > 0) {
             self.coverage.hit("fault: cut with bytes on the way");
         }
+        self.end_session(link, 0);
+        self.end_session(link, 1);
         self.links[link].reset();
         self.plan_connect(link);
+    }
+
+    /// One end is gone; what it counted stays.
+    pub(super) fn end_session(&mut self, link: usize, side: Side) {
+        if let Some(session) = self.links[link].ends[side].session.take() {
+            self.coverage.add_tally(session.tally());
+        }
     }
 
     /// Whether both ends have said everything, and it has arrived.
@@ -278,28 +287,17 @@ impl<S: Subject> World<'_, S> {
         assert!(buffered <= limits().line_bytes_max, "a session holds {buffered} bytes");
         while let Some(event) = session.next_event() {
             let name = match &event {
-                SessionEvent::DigestReceived { .. } => "session: digest received",
-                SessionEvent::HistorySent => "session: history sent",
-                SessionEvent::HistoryReceived => "session: history received",
                 SessionEvent::Synced => "session: synced",
                 SessionEvent::Confirmed { .. } => "session: confirmed",
-                SessionEvent::Refused { refusal: Refusal::Malformed(_), .. } => {
-                    "outcome: refused, malformed"
-                }
-                SessionEvent::Refused { refusal: Refusal::Invalid(_), .. } => {
-                    "outcome: refused, invalid"
-                }
-                SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
-                    "outcome: refused, clock skew"
-                }
-                SessionEvent::Refused { refusal: Refusal::ReadOnly, .. } => {
-                    "outcome: refused, read-only"
-                }
                 SessionEvent::Closed { reason: CloseReason::Failed(_) } => {
                     "session: closed, failed"
                 }
+                SessionEvent::Closed { reason: CloseReason::PeerLeft } => {
+                    "session: closed, peer left early"
+                }
                 SessionEvent::Closed { .. } => "session: closed, finished",
-                _ => "session: other",
+                // The tally counts the others.
+                _ => continue,
             };
             self.coverage.hit(name);
         }

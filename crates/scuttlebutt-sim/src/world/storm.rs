@@ -51,7 +51,7 @@ impl<S: Subject> World<'_, S> {
                 }
                 self.coverage.hit("fault: half-open link");
                 self.note(format_args!("link {link} is half open: end {side} is gone"));
-                self.links[link].ends[side].session = None;
+                self.end_session(link, side);
                 let (epoch, wait) = (self.links[link].epoch, self.chance.between(1_000, 2_000_000));
                 self.schedule(self.now_us + wait, Event::Notice { link, epoch });
             }

@@ -7,6 +7,7 @@ mod config;
 mod event;
 mod receiving;
 mod sending;
+mod tally;
 
 use std::collections::VecDeque;
 
@@ -22,6 +23,7 @@ pub use config::{Direction, Metadata, Mode, SessionConfig};
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
 use sending::{CatchUp, Sending};
+pub use tally::Tally;
 
 /// One conversation with one peer.
 ///
@@ -101,6 +103,7 @@ pub struct Session {
     asked_again_ms: Option<f64>,
     events: VecDeque<SessionEvent>,
     events_max: usize,
+    tally: Tally,
 }
 
 impl Session {
@@ -138,6 +141,7 @@ impl Session {
             asked_again_ms: None,
             events: VecDeque::new(),
             events_max,
+            tally: Tally::default(),
             config,
         }
     }
@@ -280,6 +284,7 @@ impl Session {
                 out.extend_from_slice(&self.carry[self.carried..end]);
                 self.carried = end;
                 if end < self.carry.len() {
+                    self.tally.lines_split += 1;
                     break;
                 }
                 self.carry = Vec::new();
@@ -327,6 +332,12 @@ impl Session {
         self.carry.len() - self.carried
     }
 
+    /// How often each thing happened so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// Whether everything accepted so far is in the output, and the peer's history has arrived.
     #[must_use]
     pub fn is_idle<M: Model>(&self, replica: &Replica<M>) -> bool {
@@ -346,6 +357,7 @@ impl Session {
         match frame {
             Frame::Update(Ok(update)) => self.handle_update(replica, now_ms, update),
             Frame::Update(Err(invalid)) => {
+                self.tally.updates_malformed += 1;
                 self.refused(Refusal::Malformed(invalid));
                 Ok(())
             }
@@ -354,6 +366,7 @@ impl Session {
                 Ok(())
             }
             Frame::HistorySent => {
+                self.tally.histories_received += 1;
                 let promise = self.receiving.history_received();
                 if self.config.direction.receives() {
                     replica.promise(&promise);
@@ -367,7 +380,10 @@ impl Session {
                     self.confirm_up_to(replica, &vector);
                 }
                 if self.config.direction.receives() && self.receiving.accepts_marks() {
+                    self.tally.marks_received += 1;
                     replica.promise(&vector);
+                } else {
+                    self.tally.marks_ignored += 1;
                 }
                 Ok(())
             }
@@ -382,6 +398,7 @@ impl Session {
         update: Update,
     ) -> Result<(), SessionError> {
         if !self.config.direction.receives() {
+            self.tally.updates_unwanted += 1;
             self.refused(Refusal::ReadOnly);
             return Ok(());
         }
@@ -391,6 +408,7 @@ impl Session {
             // Ours, come back: the peer holds it.
             self.confirm(timestamp);
         }
+        self.count(&outcome);
         match outcome {
             Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
                 if self.receiving.update_received(&source, timestamp) {
@@ -419,7 +437,22 @@ impl Session {
         Ok(())
     }
 
+    fn count(&mut self, outcome: &Outcome) {
+        let tally = &mut self.tally;
+        match outcome {
+            Outcome::Applied => tally.updates_applied += 1,
+            Outcome::Superseded => tally.updates_superseded += 1,
+            Outcome::Stale => tally.updates_stale += 1,
+            Outcome::Invalid(_) => tally.updates_invalid += 1,
+            Outcome::Unverified => tally.updates_unverified += 1,
+            Outcome::ClockSkew { .. } => tally.updates_early += 1,
+            // The session ends with it, and says so.
+            Outcome::Full(_) => {}
+        }
+    }
+
     fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
+        self.tally.digests_received += 1;
         // Nothing is agreed on by one side alone.
         let agrees = self.config.announce_extensions && self.config.announces();
         let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);
@@ -472,11 +505,13 @@ impl Session {
                     let mark = catch_up.take_mark(replica);
                     let mut line = String::new();
                     if !mark.is_empty() {
+                        self.tally.marks_sent += 1;
                         json_lines::encode_mark(mark.into_iter(), &mut line);
                     }
                     catch_up.mark_sent(line.len());
                     self.carry = line.into_bytes();
                 } else if let Some(update) = catch_up.next(replica) {
+                    self.tally.updates_sent_catching_up += 1;
                     write_update(update, &mut self.carry, out, left);
                 } else {
                     // What was superseded on the way was passed over. "SYNC" promises it, so what
@@ -505,6 +540,7 @@ impl Session {
                 return true;
             }
             if self.owes_mark(replica) {
+                self.tally.marks_sent += 1;
                 let mut line = String::new();
                 json_lines::encode_mark(replica.announced_since(self.told), &mut line);
                 self.told = replica.vector_changes();
@@ -535,7 +571,12 @@ impl Session {
             let update = &entry.update;
             let is_known = entry.via == self.link || self.is_ahead(update);
             let is_needed = self.understands_marks || replica.is_needed(entry);
+            self.tally.updates_known_to_peer += u64::from(is_known);
             if is_needed && !is_known {
+                match self.sending {
+                    Sending::Live => self.tally.updates_sent_live += 1,
+                    _ => self.tally.updates_sent_catching_up += 1,
+                }
                 write_update(update, &mut self.carry, out, left);
                 return true;
             }
@@ -552,7 +593,9 @@ impl Session {
         let has_passed_over = std::mem::take(&mut self.has_passed_over);
         match &mut self.sending {
             Sending::CatchingUp(catch_up) if self.understands_marks && has_passed_over => {
-                catch_up.move_end(durable)
+                let has_moved = catch_up.move_end(durable);
+                self.tally.ends_moved += u64::from(has_moved);
+                has_moved
             }
             _ => false,
         }
@@ -571,6 +614,7 @@ impl Session {
             self.told = if self.config.ask_for_own { 0 } else { replica.vector_changes() };
         }
         self.receiving.digest_sent();
+        self.tally.digests_sent += 1;
         let own = self.config.ask_for_own.then(|| replica.id());
         let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
         let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
@@ -604,6 +648,7 @@ impl Session {
         // One for each digest answered, as the original does.
         while self.histories_sent < self.histories_owed {
             self.histories_sent += 1;
+            self.tally.histories_sent += 1;
             self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
         }
         self.emit(SessionEvent::HistorySent);
