@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             // The same seeds every time, then fresh ones, each twice: the same seed has to tell the
             // same story.
             sim::simulate(&["--fixed"])?;
-            sim::simulate(&["--seeds", "200", "--twice"]).map(passed)
+            sim::simulate(&["--seeds", "500", "--twice"]).map(passed)
         });
         report.step("wasm", wasm_build);
         report.step("licences and sources", licences);

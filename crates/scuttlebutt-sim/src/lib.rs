@@ -28,6 +28,7 @@ mod run;
 mod scenario;
 pub mod small_worlds;
 mod subject;
+mod timeline;
 mod trace;
 mod truth;
 mod world;
@@ -40,8 +41,9 @@ pub use disk::{Disk, SimulatedDisk};
 pub use run::{Report, run, run_subject, shrink};
 pub use scenario::{Faults, Keys, ModelKind, Scenario, Topology};
 pub use subject::{EventsSubject, MapSubject, Subject, ValueSubject};
+pub use timeline::{Sample, Timeline};
 pub use trace::Trace;
-pub use world::{Sample, Violation};
+pub use world::Violation;
 
 /// Puts a model through the storms of `seeds`, in an ordinary `#[test]`. `change` draws a random
 /// write.

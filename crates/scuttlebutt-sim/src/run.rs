@@ -3,7 +3,8 @@
 use crate::coverage::Coverage;
 use crate::scenario::{ModelKind, Scenario, Topology};
 use crate::subject::{EventsSubject, MapSubject, Subject, ValueSubject};
-use crate::world::{Sample, Violation, World};
+use crate::timeline::Timeline;
+use crate::world::{Violation, World};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -22,10 +23,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// An account of who sent what to whom, if it was asked for.
     pub account: Vec<String>,
-    /// How things stood, every quarter of a virtual second.
-    pub samples: Vec<Sample>,
-    /// What happened when, for pictures.
-    pub marks: Vec<(u64, String)>,
+    /// What a picture is drawn from, if the account was asked for.
+    pub timeline: Timeline,
 }
 
 /// Runs a scenario with one of the crate's models.
@@ -66,8 +65,7 @@ pub fn run_subject<S: Subject>(subject: &S, scenario: Scenario, keeps_account: b
         virtual_ms: world.at_ms(),
         coverage: world.coverage,
         account: world.trace.into_lines(),
-        samples: world.samples,
-        marks: world.marks,
+        timeline: world.timeline,
         scenario: world.scenario,
     }
 }

@@ -64,8 +64,4 @@ impl Truth {
     pub(crate) fn is_forged(&self, source: &SourceId) -> bool {
         self.forged.contains(source)
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_source.values().map(BTreeMap::len).sum()
-    }
 }

@@ -1,13 +1,13 @@
 //! The end of the storm: who is left, what they are given, and when they have come to rest.
 
-use scuttlebutt::{Replica, VersionVector};
+use scuttlebutt::VersionVector;
 
-use super::{Checked, EPOCH_MS, Event, NodeKind, Sample, TICK_US, World};
+use super::{Checked, EPOCH_MS, Event, NodeKind, TICK_US, World};
 use crate::subject::Subject;
+use crate::timeline::{Sample, Timeline};
 
 impl<S: Subject> World<'_, S> {
     pub(super) fn tick(&mut self) -> Option<Checked> {
-        self.sample();
         for link in 0..self.links.len() {
             for side in 0..2 {
                 let index = self.links[link].nodes[side];
@@ -56,9 +56,7 @@ impl<S: Subject> World<'_, S> {
         self.is_calm = true;
         self.calm_since_us = self.now_us;
         self.last_change_us = self.now_us;
-        self.note(format_args!("calm"));
-        let at_ms = self.at_ms();
-        self.marks.push((at_ms, "calm".to_owned()));
+        self.mark("calm", format_args!("calm"));
         for index in 0..self.nodes.len() {
             if self.nodes[index].kind == NodeKind::Hostile {
                 self.nodes[index].is_lost = true;
@@ -66,6 +64,7 @@ impl<S: Subject> World<'_, S> {
                 self.restart(index)?;
             }
         }
+        let by_us = self.now_us + 1_000_000;
         for link in 0..self.links.len() {
             if self.links[link].nodes.iter().any(|node| self.nodes[*node].is_lost) {
                 if self.links[link].is_up {
@@ -76,9 +75,12 @@ impl<S: Subject> World<'_, S> {
             self.links[link].bytes_per_ms = 100_000;
             for end in &mut self.links[link].ends {
                 end.stalled_until_us = 0;
-                // What was to trickle in comes at once.
-                end.arrives_us = end.arrives_us.min(self.now_us + 1_000_000);
+                end.arrives_us = end.arrives_us.min(by_us);
             }
+        }
+        // What was to trickle in arrives by then.
+        for ((_, nth), event) in self.events.split_off(&(by_us, 0)) {
+            self.events.insert((by_us, nth), event);
         }
         let newest = self
             .nodes
@@ -122,28 +124,30 @@ impl<S: Subject> World<'_, S> {
         })
     }
 
-    pub(super) fn sample(&mut self) {
-        if !self.keeps_account {
-            return;
+    /// How things stand at each moment for pictures before `at_us`.
+    pub(super) fn sample_until(&mut self, at_us: u64) {
+        while self.keeps_account && self.next_sample_us < at_us {
+            let vectors =
+                self.nodes.iter().map(|node| Some(node.replica.as_ref()?.version_vector()));
+            let vectors: Vec<Option<VersionVector>> = vectors.collect();
+            let mut joined = VersionVector::new();
+            vectors.iter().flatten().for_each(|vector| joined.join(vector));
+            let all = self.covered(&joined);
+            let behind = vectors.iter().map(|vector| Some(all - self.covered(vector.as_ref()?)));
+            let on_the_way = self.links.iter().flat_map(|link| &link.ends).map(|end| end.in_flight);
+            let sample = Sample {
+                at_ms: self.next_sample_us as f64 / 1_000.0,
+                behind: behind.collect(),
+                in_flight: on_the_way.sum::<usize>() as u64,
+                sent: self.bytes_sent,
+            };
+            self.timeline.samples.push(sample);
+            self.next_sample_us += Timeline::STEP_MS * 1_000;
         }
-        let all = self.truth.len() as u64;
-        let behind = self
-            .nodes
-            .iter()
-            .map(|node| match &node.replica {
-                Some(replica) => all.saturating_sub(self.known(replica)),
-                None => all,
-            })
-            .collect();
-        let in_flight =
-            self.links.iter().flat_map(|link| &link.ends).map(|end| end.in_flight as u64).sum();
-        let sample = Sample { at_ms: self.at_ms(), behind, in_flight, sent: self.bytes_sent };
-        self.samples.push(sample);
     }
 
-    /// How many of the updates there are a replica has announced.
-    pub(super) fn known(&self, replica: &Replica<S::Model>) -> u64 {
-        let vector = replica.version_vector();
+    /// How many of the updates that were ever made a version vector covers.
+    fn covered(&self, vector: &VersionVector) -> u64 {
         vector.iter().map(|(source, at)| self.truth.between(source, None, at).count() as u64).sum()
     }
 }

@@ -18,6 +18,7 @@ use crate::disk::SimulatedDisk;
 use crate::link::{Link, Side};
 use crate::scenario::{Scenario, Topology};
 use crate::subject::Subject;
+use crate::timeline::Timeline;
 use crate::trace::Trace;
 use crate::truth::Truth;
 
@@ -138,22 +139,9 @@ pub(crate) struct World<'s, S: Subject> {
     /// A transfer of a peer without promises broke off, or somebody lied: what vectors say is no
     /// longer what this implementation alone answers for.
     pub(crate) is_tainted: bool,
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) marks: Vec<(u64, String)>,
+    pub(crate) timeline: Timeline,
+    next_sample_us: u64,
     pub(crate) bytes_sent: u64,
-}
-
-/// How things stood at a moment of the run, for pictures.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// Virtual milliseconds.
-    pub at_ms: u64,
-    /// For each node, how many of the updates that exist it neither holds nor has announced.
-    pub behind: Vec<u64>,
-    /// Bytes on the way.
-    pub in_flight: u64,
-    /// Bytes sent so far.
-    pub sent: u64,
 }
 
 pub(crate) fn limits() -> Limits {
@@ -216,8 +204,8 @@ impl<'s, S: Subject> World<'s, S> {
             // Who passes the original's protocol on vouches for each line by passing it on, also for
             // those of a source that keeps no order.
             is_tainted: scenario.liars || scenario.hostiles > 0 && scenario.originals > 0,
-            samples: Vec::new(),
-            marks: Vec::new(),
+            timeline: Timeline::default(),
+            next_sample_us: 0,
             bytes_sent: 0,
             chance,
             scenario,
@@ -256,6 +244,7 @@ impl<'s, S: Subject> World<'s, S> {
     /// Does the next thing; `None` when the run is over.
     pub(crate) fn step(&mut self) -> Option<Checked> {
         let ((at, _), event) = self.events.pop_first()?;
+        self.sample_until(at);
         self.now_us = at;
         Some(match event {
             Event::Write(node) => self.write(node),
@@ -301,6 +290,14 @@ impl<'s, S: Subject> World<'s, S> {
     fn plan_fault(&mut self, fault: Fault, every_ms: f64) {
         let wait_us = self.chance.around(every_ms * 1_000.0) as u64;
         self.schedule(self.now_us + wait_us, Event::Fault(fault));
+    }
+
+    /// Something happened that a picture shows as well.
+    fn mark(&mut self, kind: &'static str, what: std::fmt::Arguments<'_>) {
+        if self.keeps_account {
+            self.timeline.marks.push((self.now_us as f64 / 1_000.0, kind));
+        }
+        self.note(what);
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {

@@ -1,6 +1,6 @@
 //! How bytes travel: links come up and are cut, sessions are pulled and fed.
 
-use scuttlebutt::{CloseReason, Direction, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent};
 
 use super::{Checked, Event, Node, NodeKind, World, limits};
 use crate::chance::Chance;
@@ -101,7 +101,7 @@ impl<S: Subject> World<'_, S> {
     /// The connection is gone, with what was on the way.
     pub(super) fn cut(&mut self, link: usize) {
         let nodes = self.links[link].nodes;
-        self.note(format_args!("link {link} {}-{} is cut", nodes[0], nodes[1]));
+        self.mark("cut", format_args!("link {link} {}-{} is cut", nodes[0], nodes[1]));
         let is_weak = nodes.iter().any(|node| self.nodes[*node].kind == NodeKind::Original);
         if is_weak && !self.is_quiet(link) {
             self.is_tainted = true;
@@ -296,6 +296,12 @@ impl<S: Subject> World<'_, S> {
                     "session: closed, peer left early"
                 }
                 SessionEvent::Closed { .. } => "session: closed, finished",
+                SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
+                    // To a peer of the original's kind a later one may come first, and then its
+                    // word is taken for more than it has.
+                    self.is_tainted |= self.scenario.originals > 0;
+                    continue;
+                }
                 // The tally counts the others.
                 _ => continue,
             };

@@ -27,8 +27,6 @@ impl<S: Subject> World<'_, S> {
         let up: Vec<usize> = (0..self.links.len()).filter(|link| self.links[*link].is_up).collect();
         let running: Vec<usize> =
             (0..self.nodes.len()).filter(|node| self.nodes[*node].replica.is_some()).collect();
-        let at_ms = self.at_ms();
-        self.marks.push((at_ms, format!("{fault:?}")));
         match fault {
             Fault::Cut if !up.is_empty() => {
                 self.coverage.hit("fault: cut");
@@ -40,7 +38,7 @@ impl<S: Subject> World<'_, S> {
                 let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
                 let until = self.now_us + self.chance.between(1_000, 3_000_000);
                 self.links[link].ends[side].stalled_until_us = until;
-                self.note(format_args!("link {link} stalls from end {side}"));
+                self.mark("stall", format_args!("link {link} stalls from end {side}"));
             }
             Fault::HalfOpen if !up.is_empty() => {
                 let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
@@ -50,7 +48,10 @@ impl<S: Subject> World<'_, S> {
                     self.is_tainted = true;
                 }
                 self.coverage.hit("fault: half-open link");
-                self.note(format_args!("link {link} is half open: end {side} is gone"));
+                self.mark(
+                    "half-open link",
+                    format_args!("link {link} is half open: end {side} is gone"),
+                );
                 self.end_session(link, side);
                 let (epoch, wait) = (self.links[link].epoch, self.chance.between(1_000, 2_000_000));
                 self.schedule(self.now_us + wait, Event::Notice { link, epoch });
@@ -62,7 +63,7 @@ impl<S: Subject> World<'_, S> {
                     true => "fault: restart with disk",
                     false => "fault: restart without disk",
                 });
-                self.note(format_args!("node {node} stops"));
+                self.mark("restart", format_args!("node {node} stops"));
                 self.stop(node);
                 let wait = self.chance.between(1_000, 1_000_000);
                 self.schedule(self.now_us + wait, Event::Restart(node));
@@ -86,7 +87,7 @@ impl<S: Subject> World<'_, S> {
                     *self.chance.pick(&sending)
                 };
                 self.coverage.hit("fault: node lost for good");
-                self.note(format_args!("node {node} is lost"));
+                self.mark("node lost", format_args!("node {node} is lost"));
                 self.stop(node);
                 self.nodes[node].is_lost = true;
             }
@@ -100,14 +101,14 @@ impl<S: Subject> World<'_, S> {
                 };
                 self.coverage.hit(name);
                 self.nodes[node].clock_offset_ms += by;
-                self.note(format_args!("node {node}: the clock jumps by {by} ms"));
+                self.mark("clock jump", format_args!("node {node}: the clock jumps by {by} ms"));
             }
             Fault::Leave if !up.is_empty() => {
                 let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
                 if let Some(session) = &mut self.links[link].ends[side].session {
                     self.coverage.hit("fault: session left");
                     session.leave();
-                    self.note(format_args!("link {link}: end {side} takes its leave"));
+                    self.mark("leave", format_args!("link {link}: end {side} takes its leave"));
                     self.pump(link, side);
                 }
             }
