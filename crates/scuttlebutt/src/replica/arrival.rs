@@ -10,7 +10,7 @@ use super::{Link, SourceIndex};
 use crate::update::Update;
 
 /// An update in the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) update: Update,
     pub(crate) source: SourceIndex,
@@ -34,7 +34,7 @@ impl Entry {
 /// A block spans this many positions.
 const BLOCK: u64 = 256;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Block {
     /// Ascending by offset; `None` where an update was removed since the last compaction.
     slots: Vec<(u8, Option<Entry>)>,
@@ -52,14 +52,14 @@ impl Block {
 }
 
 /// All updates held, by arrival.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Arrival {
     blocks: BTreeMap<u64, Block>,
     head: u64,
     held: usize,
     bytes: usize,
     #[cfg(test)]
-    pub(crate) touched: std::sync::atomic::AtomicUsize,
+    pub(crate) touched: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Arrival {

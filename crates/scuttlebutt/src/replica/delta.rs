@@ -14,7 +14,7 @@ use crate::update::UpdateId;
 use crate::version_vector::VersionVector;
 
 /// A walk over what a version vector does not cover.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Delta {
     /// The next timestamp of each source, and whether something was passed over before it.
     next: BinaryHeap<Reverse<(UpdateId, SourceIndex, bool)>>,

@@ -12,6 +12,7 @@ mod sources;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::limits::{Bound, LimitExceeded, Limits};
@@ -58,14 +59,16 @@ pub(crate) use sources::{Source, SourceIndex};
 /// # Identity
 /// The id must be new, or belong to a replica whose every update this one gets back from its store
 /// before it writes. Writing again under an id after forgetting some of its updates makes others'
-/// copies of the forgotten ones unreachable: nobody is asked for what is believed to be held.
+/// copies of the forgotten ones unreachable: nobody is asked for what is believed to be held. So a clone is
+/// good for reading and for simulations; two of them must not both write.
 #[doc(alias = "Scuttlebutt")]
+#[derive(Clone)]
 pub struct Replica<M> {
     id: SourceId,
     model: M,
     limits: Limits,
     clock: Clock,
-    verifier: Option<Box<dyn Verifier>>,
+    verifier: Option<Arc<dyn Verifier>>,
     log: Arrival,
     sources: Sources,
     /// Below this position everything is as durable as the store promises.
@@ -81,7 +84,7 @@ pub struct Replica<M> {
     links: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Promised {
     below: u64,
     advances: Vec<(SourceIndex, Timestamp)>,
@@ -116,7 +119,7 @@ impl<M: Model> Replica<M> {
     #[must_use]
     #[doc(alias = "verify")]
     pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
-        self.verifier = Some(Box::new(verifier));
+        self.verifier = Some(Arc::new(verifier));
         self
     }
 
@@ -319,16 +322,16 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Everything inside but the limits and the verifier: two replicas that print alike act alike.
-    /// For whoever visits every state there is; what it prints may change at any time.
+    /// Writes everything inside but the limits and the verifier: two replicas that print alike act
+    /// alike. For whoever visits every state there is; what it prints may change at any time.
     #[doc(hidden)]
-    pub fn internals(&self) -> String
+    pub fn internals(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result
     where
         M: std::fmt::Debug,
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let rest = (&self.clock, &self.returned, self.links);
-        format!("{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
+        write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
     /// From now on sends and announces only what [`stored`](Self::stored) confirms.

@@ -24,7 +24,7 @@ pub(crate) struct Slot {
 }
 
 /// One source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) id: SourceId,
     slots: BTreeMap<Timestamp, Slot>,
@@ -77,7 +77,7 @@ impl Source {
 }
 
 /// All sources and the version vector over them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     list: Vec<Source>,
     by_id: BTreeMap<SourceId, SourceIndex>,

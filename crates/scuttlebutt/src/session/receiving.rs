@@ -9,7 +9,7 @@ use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
 
 /// What has been asked of the peer, what it answered, and what it promised so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Receiving {
     digests_sent: u64,
     histories_received: u64,
@@ -22,7 +22,7 @@ pub(super) struct Receiving {
     promises: Option<bool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Validity {
     #[default]
     Valid,

@@ -11,7 +11,7 @@ use crate::update::Update;
 use crate::version_vector::VersionVector;
 
 /// How far the sending side of a session has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Sending {
     /// The peer has not said what it holds.
     AwaitingDigest,
@@ -24,7 +24,7 @@ pub(super) enum Sending {
 }
 
 /// A walk over what the peer lacks, with marks on the way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CatchUp {
     delta: Delta,
     /// How far each source was sent; kept only for peers that understand marks.
@@ -34,7 +34,7 @@ pub(super) struct CatchUp {
     ended_at: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Progress {
     /// Everything up to here was sent, with nothing passed over.
     complete: Option<Timestamp>,

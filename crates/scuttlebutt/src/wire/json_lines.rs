@@ -16,7 +16,7 @@ use super::{DecodeError, Digest, Excerpt, Extensions, Foreign, Frame};
 pub(crate) const HISTORY_SENT: &str = "\"SYNC\"\n";
 
 /// Cuts a stream of bytes into lines and reads them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Decoder {
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
