@@ -2,6 +2,8 @@
 //! types here is what CI runs. One file per task; this one only chooses.
 
 mod bench;
+mod fuzz;
+mod mutants;
 mod shell;
 mod sim;
 mod tally;
@@ -30,6 +32,10 @@ enum Task {
     /// Run whole clusters in virtual time, from seeds
     #[command(disable_help_flag = true)]
     Sim(sim::Options),
+    /// Fuzz what reads bytes from outside
+    Fuzz(fuzz::Options),
+    /// Put deliberate faults into a copy of the core and demand that the tests notice each
+    Mutants(mutants::Options),
     /// Measure, beside the npm package
     #[command(subcommand)]
     Bench(bench::Task),
@@ -39,6 +45,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
         Task::Bench(task) => bench::run(&task),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::Sim(options) => sim::run(&options),
         Task::Wasm => wasm::run(tools::Install::WhenRoot),
     };

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::shell::{self, cargo, program, root};
+use crate::fuzz;
+use crate::shell::{self, cargo, program, root, target_dir};
 use crate::sim;
 use crate::tally::Tally;
 use crate::tools::{self, Install};
@@ -27,6 +28,9 @@ enum End {
     Skipped(String),
 }
 
+/// Not a member of the workspace.
+const FUZZ: &str = "fuzz/Cargo.toml";
+
 /// Runs all steps, then says what happened in each and how many tests ran.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report::default();
@@ -34,10 +38,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     report.step("tools", || tools::node().map(passed));
     report.step("npm packages", || npm_packages().map(passed));
-    report.step("format", || shell::run(&mut cargo(&["fmt", "--all", "--check"])).map(passed));
+    report.step("format", || {
+        shell::run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        shell::run(&mut cargo(&["fmt", "--manifest-path", FUZZ, "--check"])).map(passed)
+    });
     report.step("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"];
-        shell::run(&mut cargo(&lints)).map(passed)
+        shell::run(&mut cargo(&lints))?;
+        let mut fuzzers = cargo(&["clippy", "--manifest-path", FUZZ, "--target-dir"]);
+        fuzzers.arg(target_dir().join("fuzz")).args(["--all-targets", "--", "-Dwarnings"]);
+        shell::run(&mut fuzzers).map(passed)
     });
     if !options.quick {
         report.step("documentation", || {
@@ -55,7 +65,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         test.current_dir(root().join("interop"));
         shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
     });
+    report.step("fuzzers' corpora", || {
+        let mut test = cargo(&["test", "--manifest-path", FUZZ, "--target-dir"]);
+        test.arg(target_dir().join("fuzz"));
+        shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
+    });
     if !options.quick {
+        report.step("fuzzers", fuzzers);
         report.step("simulated clusters", || {
             // The same seeds every time, then fresh ones, each twice: the same seed has to tell the
             // same story.
@@ -90,6 +106,14 @@ fn wasm_build() -> Result<End> {
         return Ok(End::Skipped(wasm::how_to_install()));
     }
     wasm::run(install).map(passed)
+}
+
+/// Half a minute for each two of them.
+fn fuzzers() -> Result<End> {
+    if !fuzz::is_available() && !tools::in_ci() {
+        return Ok(End::Skipped(fuzz::how_to_install()));
+    }
+    fuzz::run(&fuzz::Options::smoke()).map(passed)
 }
 
 /// Advisories are left to a schedule: they change while the code does not.

@@ -78,6 +78,11 @@ impl Arrival {
         self.bytes
     }
 
+    /// Leaves out the positions before `position`; never goes back.
+    pub(crate) fn skip_to(&mut self, position: u64) {
+        self.head = self.head.max(position);
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
         let position = self.head;
         self.head += 1;

@@ -81,6 +81,8 @@ pub struct Replica<M> {
     outlived: VecDeque<(u64, SourceIndex, Timestamp)>,
     /// The newest update under our own id that came from outside and that no promise covers yet.
     returned: Option<Timestamp>,
+    /// The positions of what was let go since a store that keeps positions last asked.
+    released: Option<Vec<u64>>,
     links: u32,
 }
 
@@ -111,6 +113,7 @@ impl<M: Model> Replica<M> {
             promised: VecDeque::new(),
             outlived: VecDeque::new(),
             returned: None,
+            released: None,
             links: 0,
         }
     }
@@ -372,20 +375,92 @@ impl<M: Model> Replica<M> {
     /// ```
     pub fn restore(&mut self, updates: impl IntoIterator<Item = Update>, vector: &VersionVector) {
         for update in updates {
-            self.clock.observe(update.timestamp());
-            let known = self.sources.find(update.source());
-            if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none())
-            {
-                self.merge(&update, Link::LOCAL.elsewhere());
+            self.take_back(&update);
+        }
+        self.finish_restoring(vector);
+    }
+
+    /// [`restore`](Self::restore) for a store that keeps each update under its position: the updates
+    /// come in the order of their positions, and keep them. From then on
+    /// [`take_released`](Self::take_released) tells what the store may let go.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update, VersionVector};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.wait_for_store();
+    /// let kept = [(3, Update::from_json(r#"[["k",1],100,"A"]"#)?)];
+    /// replica.restore_at(kept, &VersionVector::new());
+    /// assert_eq!(replica.head(), 4);
+    ///
+    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
+    /// assert!(replica.take_released().is_empty(), "what supersedes it could still be forgotten");
+    /// replica.stored(replica.head());
+    /// assert_eq!(replica.take_released(), [3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore_at(
+        &mut self,
+        updates: impl IntoIterator<Item = (u64, Update)>,
+        vector: &VersionVector,
+    ) {
+        let mut released = Vec::new();
+        for (position, update) in updates {
+            self.log.skip_to(position);
+            self.take_back(&update);
+            if self.log.head() <= position {
+                // Another one supersedes it: it needs no place.
+                self.log.skip_to(position + 1);
+                released.push(position);
             }
         }
+        self.released = Some(released);
+        self.finish_restoring(vector);
+    }
+
+    fn take_back(&mut self, update: &Update) {
+        self.clock.observe(update.timestamp());
+        let known = self.sources.find(update.source());
+        if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
+            self.merge(update, Link::LOCAL.elsewhere());
+        }
+    }
+
+    fn finish_restoring(&mut self, vector: &VersionVector) {
         self.stored(self.log.head());
         let id = self.id.clone();
         self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));
     }
 
+    /// The positions of updates that were let go since the last call, for a store that was read with
+    /// [`restore_at`](Self::restore_at): what superseded them is durable.
+    pub fn take_released(&mut self) -> Vec<u64> {
+        self.released.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// From now on writes as `id`, which must be new. For a replica that finds out that others hold
+    /// writes under its id which it does not: see [`is_identity_contested`](Self::is_identity_contested).
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.remote_update(100.0, Update::from_json(r#"[["k",1],50,"A"]"#)?);
+    /// assert!(replica.is_identity_contested());
+    ///
+    /// replica.renew_identity(SourceId::new("B")?);
+    /// assert!(!replica.is_identity_contested());
+    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
+    /// assert_eq!(replica.version_vector().len(), 1, "of what A wrote nobody has promised all");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn renew_identity(&mut self, id: SourceId) {
+        self.id = id;
+        self.returned = None;
+    }
+
     /// What a store has yet to write, in the order of arrival: the updates from
-    /// [`durable`](Self::durable) on. Those that were superseded since are among them: peers may be
+    /// [`durable`](Self::durable) on, without gaps in their positions. Those that were superseded since are among them: peers may be
     /// sent them until what superseded them is durable too.
     pub fn unstored(&self) -> impl Iterator<Item = &Update> {
         self.log.from(self.durable).map(|(_, entry)| &entry.update)
@@ -450,14 +525,14 @@ impl<M: Model> Replica<M> {
         self.sources.iter().filter_map(|(_, source)| Some((&source.id, source.announced()?)))
     }
 
-    pub(crate) fn vector_changes(&self) -> u64 {
+    /// How often the announced version vector has changed.
+    pub fn vector_changes(&self) -> u64 {
         self.sources.changes()
     }
 
-    pub(crate) fn announced_since(
-        &self,
-        changes: u64,
-    ) -> impl Iterator<Item = (&SourceId, Timestamp)> {
+    /// The entries of the announced version vector that changed after its `changes`-th change, as
+    /// counted by [`vector_changes`](Self::vector_changes): what a store has yet to write of it.
+    pub fn announced_since(&self, changes: u64) -> impl Iterator<Item = (&SourceId, Timestamp)> {
         self.sources
             .changed_since(changes)
             .filter_map(|source| Some((&source.id, source.announced()?)))
@@ -467,8 +542,8 @@ impl<M: Model> Replica<M> {
         self.sources.get(index)
     }
 
-    /// The newest timestamp held of a source.
-    pub(crate) fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
+    /// The newest timestamp held of a source, announced or not.
+    pub fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
         Some(self.sources.get(self.sources.find(id)?).newest()?.0)
     }
 
@@ -547,6 +622,9 @@ impl<M: Model> Replica<M> {
         {
             source.remove(timestamp);
             self.log.remove(slot.position);
+            if let Some(released) = &mut self.released {
+                released.push(slot.position);
+            }
         }
     }
 

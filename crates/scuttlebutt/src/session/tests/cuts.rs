@@ -215,3 +215,83 @@ fn i2_a_cut_costs_little() {
     assert!(announced > Timestamp::new(2_000.0).ok(), "{announced:?}");
     assert!(announced < Timestamp::new(2_800.0).ok(), "{announced:?}");
 }
+
+/// A sender that does not itself announce what it passes on promises nothing of it either.
+#[test]
+fn i2_marks_promise_no_more_than_the_sender_announces() {
+    let mut sender = replica("D");
+    for n in 2..=3_000 {
+        apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
+        apply(&mut sender, &format!(r#"[["l{n}","{}"],{n},"B"]"#, "x".repeat(100)));
+    }
+    // Whoever brought it broke off: the first of A's is missing.
+    sender.promise(&vector(&[("B", 1e9)]));
+    let history = history_of(&mut sender, SessionConfig::default());
+    assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
+    let mut receiver = replica("S");
+    let mut session = new_session(&mut receiver, SessionConfig::default());
+    for line in history.split_inclusive('\n') {
+        session.receive(&mut receiver, NOW, line.as_bytes()).unwrap();
+        assert_eq!(receiver.version_vector().timestamp(&source("A")), None, "{line}");
+    }
+    assert!(receiver.version_vector().timestamp(&source("B")).is_some());
+}
+
+/// An update that arrives when it is superseded already is not kept, and leaves a gap all the same.
+#[test]
+fn i2_marks_know_what_was_superseded_on_arrival() {
+    let mut sender = replica("D");
+    // C's write comes last in any history, and supersedes A's first.
+    apply(&mut sender, r#"[["first","C's"],9000,"C"]"#);
+    for n in 2..=3_000 {
+        apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
+    }
+    assert_eq!(apply(&mut sender, r#"[["first","A's"],1,"A"]"#), Outcome::Superseded);
+    sender.promise(&vector(&[("A", 1e9), ("C", 1e9)]));
+    let history = history_of(&mut sender, SessionConfig::default());
+    let mut receiver = replica("S");
+    let mut session = new_session(&mut receiver, SessionConfig::default());
+    for line in history.split_inclusive('\n') {
+        session.receive(&mut receiver, NOW, line.as_bytes()).unwrap();
+        let announces_a = receiver.version_vector().timestamp(&source("A")).is_some();
+        assert!(!announces_a || receiver.model().contains("first"), "{line}");
+    }
+    assert_eq!(receiver.version_vector(), sender.version_vector());
+}
+
+/// What was put off may be all that supersedes an update the peer therefore never sent: the end of
+/// its history promises nothing then, also for what came after.
+#[test]
+fn i2_a_history_that_was_put_off_in_part_promises_nothing() {
+    let mut receiver = replica("S");
+    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let far = NOW + 1e12;
+    let lines = format!(
+        "{{\"id\":\"P\",\"clock\":{{\"A\":20,\"B\":{far}}}}}\n[[\"k\",2],{far},\"B\"]\n\
+         [[\"j\",1],20,\"A\"]\n\"SYNC\"\n"
+    );
+    session.receive(&mut receiver, NOW, lines.as_bytes()).unwrap();
+    assert!(receiver.model().contains("j"));
+    assert!(receiver.version_vector().is_empty(), "A's first write to k may be what B superseded");
+}
+
+/// The same for what nobody vouches for.
+#[test]
+fn i5_a_history_that_was_refused_in_part_promises_nothing() {
+    struct NotB;
+    impl crate::Verifier for NotB {
+        fn verify(&self, update: &Update) -> crate::Trust {
+            match *update.source() == source("B") {
+                true => crate::Trust::Untrusted,
+                false => crate::Trust::Trusted,
+            }
+        }
+    }
+    let mut receiver = replica("S").verify_with(NotB);
+    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let lines = "{\"id\":\"P\",\"clock\":{\"A\":20,\"B\":30},\"ext\":{\"marks\":1}}\n\
+                 [[\"k\",2],30,\"B\"]\n[[\"j\",1],20,\"A\"]\n\"SYNC\"\n";
+    session.receive(&mut receiver, NOW, lines.as_bytes()).unwrap();
+    assert!(receiver.model().contains("j"));
+    assert!(receiver.version_vector().is_empty(), "A's first write to k may be what B superseded");
+}
