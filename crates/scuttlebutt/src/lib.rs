@@ -5,6 +5,7 @@ pub mod json;
 pub mod model;
 
 mod clock;
+mod file;
 mod limits;
 mod replica;
 mod session;
@@ -14,6 +15,7 @@ mod update;
 mod version_vector;
 mod wire;
 
+pub use file::{Export, Import, ImportError, Imported};
 pub use limits::{Bound, LimitExceeded, Limits};
 pub use model::{
     EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws,

@@ -59,8 +59,8 @@ pub(crate) use sources::{Source, SourceIndex};
 /// # Identity
 /// The id must be new, or belong to a replica whose every update this one gets back from its store
 /// before it writes. Writing again under an id after forgetting some of its updates makes others'
-/// copies of the forgotten ones unreachable: nobody is asked for what is believed to be held. So a clone is
-/// good for reading and for simulations; two of them must not both write.
+/// copies of the forgotten ones unreachable: nobody is asked for what is believed to be held. So a
+/// clone is good for reading and for simulations; two of them must not both write.
 #[doc(alias = "Scuttlebutt")]
 #[derive(Clone)]
 pub struct Replica<M> {
