@@ -15,6 +15,7 @@ mod backoff;
 mod connection;
 mod engine;
 mod error;
+mod file;
 mod listener;
 mod node;
 mod peer;
@@ -25,6 +26,7 @@ mod subscription;
 
 pub use address::{Address, InvalidAddress};
 pub use error::{DeliveryError, LinkError, ListenError, UpdateError};
+pub use file::{FileError, Rotation};
 pub use listener::Listener;
 pub use node::{Builder, Node};
 pub use peer::Peer;

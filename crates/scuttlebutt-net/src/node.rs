@@ -1,10 +1,12 @@
 //! The handle that an application holds.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
-    Change, ChangeCursor, Limits, Mode, Model, Replica, SessionConfig, SourceId, Update,
+    Change, ChangeCursor, Imported, Limits, Mode, Model, Replica, SessionConfig, SourceId, Update,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use crate::address::Address;
 use crate::engine::{Engine, lock};
 use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
+use crate::file::{self, FileError, Rotation};
 use crate::listener::Listener;
 use crate::peer::{self, Peer};
 use crate::shared::now_ms;
@@ -316,6 +319,61 @@ impl<M: Model + Send + 'static> Node<M> {
                 return if is_delivered { Ok(()) } else { Err(DeliveryError::NotAccepted) };
             }
         }
+    }
+
+    /// Writes everything held to a file or any writer, in the format of the original's
+    /// `createReadStream({tail: false})`, and ends it. Answers how many updates that were. The node
+    /// goes on meanwhile; what it accepts is written too.
+    ///
+    /// ```
+    /// use scuttlebutt::LwwMap;
+    /// use scuttlebutt_net::Node;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder(LwwMap::new()).start().await?;
+    /// node.update(LwwMap::set("greeting", "hello")?).await?;
+    /// let mut file = Vec::new();
+    /// assert_eq!(node.save_to(&mut file).await?, 1);
+    ///
+    /// let other = Node::builder(LwwMap::new()).start().await?;
+    /// let loaded = other.load_from(&file[..]).await?;
+    /// assert!(loaded.is_complete);
+    /// assert_eq!(other.read(LwwMap::to_json), r#"{"greeting":"hello"}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the writer fails.
+    #[doc(alias = "createReadStream")]
+    pub async fn save_to(&self, writer: impl AsyncWrite + Unpin) -> io::Result<u64> {
+        file::save(&self.engine, writer).await
+    }
+
+    /// Reads a file, or whatever holds what [`save_to`](Self::save_to) or the original wrote: see
+    /// [`Import`](scuttlebutt::Import).
+    ///
+    /// # Errors
+    /// [`FileError`]; everything before the line at fault is applied then.
+    #[doc(alias = "createWriteStream")]
+    pub async fn load_from(&self, reader: impl AsyncRead + Unpin) -> Result<Imported, FileError> {
+        file::load(&self.engine, reader).await
+    }
+
+    /// Keeps a file that holds everything and to which each update is appended, until the node is
+    /// shut down: what piping the original's `createReadStream()` into a file does. When it has grown
+    /// far enough, it is written anew with what is still current, under another name that then
+    /// takes the place of the first: a reader finds one or the other, whole.
+    ///
+    /// A process that is killed leaves all that was appended, a machine that loses its power perhaps
+    /// less. An existing file is replaced, so
+    /// [`load_from`](Self::load_from) comes first.
+    ///
+    /// # Errors
+    /// When the file cannot be written. It is as it was then, but perhaps for half a line at its end.
+    pub async fn append_to(&self, path: impl AsRef<Path>, rotation: Rotation) -> io::Result<()> {
+        file::append(&self.engine, path.as_ref(), rotation).await
     }
 
     /// Stops accepting and dialling, lets every session send what was accepted, and waits for them,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scuttlebutt::{
     Direction, EventLog, Limits, LwwMap, Mode, Refusal, SessionConfig, SessionError, SourceId,
 };
-use scuttlebutt_net::{Address, DeliveryError, LinkError, Node, Notice, PeerState};
+use scuttlebutt_net::{Address, DeliveryError, LinkError, Node, Notice, PeerState, Rotation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -108,6 +108,43 @@ async fn shutdown_sends_what_was_accepted() {
     assert_eq!(server.read(LwwMap::len), 20_000);
     assert!(node.update(LwwMap::remove("k")).await.is_err(), "a node that was shut down");
     assert!(node.subscribe().next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_file_that_is_appended_to_is_written_anew_and_always_whole() {
+    let folder = std::env::temp_dir().join(format!("appended-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("map.jsonl");
+    let node = Node::builder(LwwMap::new()).start().await.unwrap();
+    let appending = {
+        let (node, path) = (node.clone(), path.clone());
+        let rotation = Rotation { bytes_min: 2_000, growth_min: 2 };
+        tokio::spawn(async move { node.append_to(path, rotation).await })
+    };
+    eventually("the file", || path.exists()).await;
+    let mut sizes = Vec::new();
+    for n in 0..1_000 {
+        set(&node, "key", n).await;
+        if n % 10 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let text = std::fs::read_to_string(&path).unwrap();
+            sizes.push(text.len());
+            // Whoever reads while it is written to may see half a line, at the end and nowhere else.
+            let whole = &text[..text.rfind('\n').unwrap() + 1];
+            let reader = Node::builder(LwwMap::new()).start().await.unwrap();
+            let loaded = reader.load_from(whole.as_bytes()).await.unwrap();
+            assert!(loaded.is_complete && loaded.refused.is_none(), "{loaded:?}");
+        }
+    }
+    node.shutdown().await;
+    appending.await.unwrap().unwrap();
+    assert!(!sizes.is_sorted(), "never written anew: {sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 4_000), "{sizes:?}");
+
+    let reader = Node::builder(LwwMap::new()).start().await.unwrap();
+    reader.load_from(&std::fs::read(&path).unwrap()[..]).await.unwrap();
+    assert_eq!(reader.read(LwwMap::to_json), r#"{"key":999}"#);
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ impl Import {
         let result = self.session.receive_end(replica, now_ms);
         self.note(result)?;
         let Self { session, is_complete, refused, .. } = self;
-        Ok(Imported { tally: session.tally().clone(), is_complete, refused })
+        Ok(Imported { tally: *session.tally(), is_complete, refused })
     }
 
     /// Takes note of what the line that is being read has led to.

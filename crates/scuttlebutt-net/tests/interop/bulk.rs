@@ -3,8 +3,11 @@
 use scuttlebutt::{EventLog, LwwMap, SessionConfig};
 use serde_json::json;
 
+use crate::files::Folder;
 use crate::js::Js;
-use crate::ours::{Kind, address, apply, assert_equal, dialling, eventually, lines, listening};
+use crate::ours::{
+    Kind, address, apply, assert_equal, builder, dialling, eventually, lines, listening,
+};
 
 const UPDATES: u64 = 100_000;
 const SOURCES: u64 = 100;
@@ -41,6 +44,39 @@ async fn to_them<M: Kind>() {
     let counts = js.wait(json!({ "updates": UPDATES, "syncs": 1 })).await;
     assert_eq!(counts["stale"], 0, "nothing comes twice: {counts}");
     assert_equal(&js.lines().await, &lines(&node));
+}
+
+/// The same over files: theirs read by us, ours read by them.
+async fn through_files<M: Kind>() {
+    let folder = Folder::new();
+    let (theirs, ours) = (folder.path("theirs"), folder.path("ours"));
+    let mut js = Js::start::<M>("theirs", &[]).await;
+    js.run("bulk", json!({ "updates": UPDATES, "sources": SOURCES })).await;
+    js.run("save", json!({ "file": theirs })).await;
+
+    let node = builder::<M>("ours").start().await.unwrap();
+    let file = tokio::fs::File::open(&theirs).await.unwrap();
+    let imported = node.load_from(file).await.unwrap();
+    assert!(imported.is_complete, "{imported:?}");
+    assert_eq!(imported.tally.updates_applied, UPDATES, "{imported:?}");
+    assert_equal(&js.lines().await, &lines(&node));
+
+    let file = tokio::fs::File::create(&ours).await.unwrap();
+    assert_eq!(node.save_to(file).await.unwrap(), UPDATES);
+    let mut reader = Js::start::<M>("reader", &[]).await;
+    let answer = reader.run("load", json!({ "file": ours })).await;
+    assert_eq!((&answer["synced"], &answer["errors"]), (&json!(true), &json!([])));
+    assert_equal(&reader.lines().await, &lines(&node));
+}
+
+#[tokio::test]
+async fn a_map_through_files() {
+    through_files::<LwwMap>().await;
+}
+
+#[tokio::test]
+async fn events_through_files() {
+    through_files::<EventLog>().await;
 }
 
 #[tokio::test]

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scuttlebutt::{Mode, Replica, Session, SessionConfig, SessionEvent, SourceId, VersionVector};
+use scuttlebutt_net::Rotation;
 use serde_json::json;
 
 use crate::for_each_model;
 use crate::js::Js;
 use crate::ours::{
-    Kind, apply_to, assert_equal, builder, fresh_timestamp, lines_of, now_ms, write_at,
+    Kind, apply_to, assert_equal, builder, eventually, fresh_timestamp, lines_of, now_ms, write_at,
 };
 
-for_each_model!(theirs_read_by_us, ours_read_by_them, to_them_and_back);
+for_each_model!(theirs_read_by_us, ours_read_by_them, to_them_and_back, one_that_grows);
 
 /// A folder that is gone when the test is.
 pub(crate) struct Folder(PathBuf);
@@ -141,4 +142,28 @@ async fn to_them_and_back<M: Kind>() {
     js.run("save", json!({ "file": theirs_file })).await;
     let theirs = std::fs::read_to_string(&theirs_file).unwrap();
     assert_eq!(theirs, String::from_utf8(bytes).unwrap());
+}
+
+/// A file that a node goes on appending to is read by them at any time.
+async fn one_that_grows<M: Kind>() {
+    let folder = Folder::new();
+    let file = folder.path("growing");
+    let node = builder::<M>("ours").start().await.unwrap();
+    write_at(&node, &M::change(0), fresh_timestamp());
+    let appending = {
+        let (node, file) = (node.clone(), file.clone());
+        tokio::spawn(async move { node.append_to(file, Rotation::default()).await })
+    };
+    eventually(|| std::path::Path::new(&file).exists(), || "no file".to_owned()).await;
+    for n in 1..30 {
+        write_at(&node, &M::change(n), fresh_timestamp());
+    }
+    let expected = node.read_replica(lines_of);
+    node.shutdown().await;
+    appending.await.unwrap().unwrap();
+
+    let mut js = Js::start::<M>("theirs", &[]).await;
+    let answer = js.run("load", json!({ "file": file })).await;
+    assert_eq!((&answer["synced"], &answer["errors"]), (&json!(true), &json!([])));
+    assert_equal(&js.lines().await, &expected);
 }

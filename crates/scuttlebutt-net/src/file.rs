@@ -1,0 +1,162 @@
+//! A node's files in the original's format: saved, loaded, and followed by a file that grows.
+//!
+//! What stands in a file is the core crate's work ([`Export`], [`Import`], [`Session`]); this reads
+//! and writes it in portions, so that the node is held up for none of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use scuttlebutt::{Export, Import, ImportError, Imported, Model, Session, SessionConfig};
+use tokio::fs::{self, File};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::engine::Engine;
+use crate::shared::now_ms;
+
+/// How much is read or written at a time.
+const PORTION_BYTES: usize = 64 << 10;
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The file system is at fault.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What stands in it is; everything before that line is applied.
+    #[error(transparent)]
+    Content(#[from] ImportError),
+}
+
+/// When a file that is appended to is written anew, with only what is still current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Not before it has this size, in bytes. Default 16 MiB.
+    pub bytes_min: u64,
+    /// Not before it has so many times the size that it had when it was last written anew. Default 2.
+    pub growth_min: u64,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { bytes_min: 16 << 20, growth_min: 2 }
+    }
+}
+
+impl Rotation {
+    fn is_due(self, bytes: u64, bytes_anew: u64) -> bool {
+        bytes >= self.bytes_min && bytes >= bytes_anew.saturating_mul(self.growth_min)
+    }
+}
+
+/// Writes everything held; answers how many updates that were.
+pub(crate) async fn save<M: Model>(
+    engine: &Engine<M>,
+    mut writer: impl AsyncWrite + Unpin,
+) -> io::Result<u64> {
+    let mut export = engine.shared.write(|replica| Export::new(replica, now_ms()));
+    let mut portion = Vec::with_capacity(PORTION_BYTES);
+    while !export.is_finished() {
+        portion.clear();
+        engine.shared.read(|replica| export.transmit(replica, &mut portion, PORTION_BYTES));
+        writer.write_all(&portion).await?;
+    }
+    writer.shutdown().await?;
+    Ok(export.updates())
+}
+
+/// Reads everything there is.
+pub(crate) async fn load<M: Model>(
+    engine: &Engine<M>,
+    mut reader: impl AsyncRead + Unpin,
+) -> Result<Imported, FileError> {
+    let mut import = engine.shared.write(|replica| Import::new(replica, now_ms()));
+    let mut portion = vec![0; PORTION_BYTES];
+    loop {
+        let count = reader.read(&mut portion).await?;
+        if count == 0 {
+            return Ok(engine.shared.write(|replica| import.finish(replica, now_ms()))?);
+        }
+        let bytes = &portion[..count];
+        engine.shared.write(|replica| import.receive(replica, now_ms(), bytes))?;
+    }
+}
+
+/// Keeps a file that holds everything and grows with each update, until the node is shut down.
+pub(crate) async fn append<M: Model>(
+    engine: &Engine<M>,
+    path: &Path,
+    rotation: Rotation,
+) -> io::Result<()> {
+    let mut shutdown = engine.shutdown.subscribe();
+    let mut changed = engine.shared.subscribe();
+    let mut portion = Vec::with_capacity(PORTION_BYTES);
+    'anew: loop {
+        let mut growing = Growing::create(path).await?;
+        let config = SessionConfig::send_only();
+        let mut session = engine.shared.write(|replica| Session::new(replica, now_ms(), config));
+        let mut bytes_anew = None;
+        let mut is_leaving = false;
+        loop {
+            portion.clear();
+            changed.mark_unchanged();
+            engine.shared.read(|replica| {
+                session.transmit(replica, &mut portion, PORTION_BYTES);
+            });
+            growing.append(&portion).await?;
+            if portion.len() == PORTION_BYTES {
+                continue;
+            }
+            match bytes_anew {
+                None => {
+                    growing.take_the_place_of(path).await?;
+                    bytes_anew = Some(growing.bytes);
+                }
+                Some(bytes_anew) if rotation.is_due(growing.bytes, bytes_anew) => continue 'anew,
+                Some(_) => {}
+            }
+            if session.is_output_finished() {
+                return growing.file.sync_all().await;
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = shutdown.wait_for(|is_down| *is_down), if !is_leaving => {
+                    session.leave();
+                    is_leaving = true;
+                }
+            }
+        }
+    }
+}
+
+/// The file that is written to, which at first has another name.
+struct Growing {
+    file: File,
+    name: PathBuf,
+    bytes: u64,
+}
+
+impl Growing {
+    async fn create(path: &Path) -> io::Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let name = PathBuf::from(name);
+        Ok(Self { file: File::create(&name).await?, name, bytes: 0 })
+    }
+
+    async fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes).await?;
+        self.file.flush().await?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// From now on the path leads to this file; whenever the machine stops, to this or the old one,
+    /// whole.
+    async fn take_the_place_of(&self, path: &Path) -> io::Result<()> {
+        self.file.sync_all().await?;
+        fs::rename(&self.name, path).await?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new("."))).await?.sync_all().await
+    }
+}
