@@ -1,5 +1,9 @@
 //! I3: nothing is announced that a crash could make this replica forget.
 
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn stored(id: &str) -> Replica<LwwMap> {
@@ -134,4 +138,100 @@ fn i8_waiting_promises_are_merged() {
     assert!(!r.version_vector().includes(&source("C"), Timestamp::new(50.0).unwrap()));
     r.stored(r.head());
     assert_eq!(r.version_vector(), vector(&[("A", 48.0), ("B", 49.0), ("C", 50.0)]));
+}
+
+/// A disk that keeps updates under their positions, as a store does.
+#[derive(Default)]
+struct Disk {
+    updates: BTreeMap<u64, Update>,
+    vector: VersionVector,
+    vector_changes: u64,
+}
+
+impl Disk {
+    fn store(&mut self, r: &mut Replica<LwwMap>) {
+        let begin = r.durable();
+        self.updates.extend((begin..).zip(r.unstored().cloned()));
+        r.stored(r.head());
+        for position in r.take_released() {
+            assert!(self.updates.remove(&position).is_some(), "{position} was let go of twice");
+        }
+        for (source, timestamp) in r.announced_since(self.vector_changes) {
+            self.vector.advance(source, timestamp);
+        }
+        self.vector_changes = r.vector_changes();
+    }
+
+    fn read(&mut self) -> Replica<LwwMap> {
+        let mut r = stored("R");
+        r.restore_at(self.updates.clone(), &self.vector);
+        self.vector_changes = 0;
+        r
+    }
+
+    /// Whether it holds what the replica does, each update where the replica has it.
+    fn is_that_of(&self, r: &Replica<LwwMap>) -> bool {
+        let held = r.log.from(0).map(|(position, entry)| (position, &entry.update));
+        held.eq(self.updates.iter().map(|(position, update)| (*position, update)))
+            && self.vector == r.version_vector()
+    }
+}
+
+proptest! {
+    /// Whatever is written, stored and read back in whatever order: the disk holds what the replica
+    /// does, nothing more, and what comes back is what was there.
+    #[test]
+    fn a_store_that_keeps_positions_holds_what_the_replica_does(
+        steps in prop::collection::vec((0..8u8, 0..4u8, 1..40u32), 1..120),
+    ) {
+        let mut disk = Disk::default();
+        let mut r = disk.read();
+        for (step, key, at) in steps {
+            match step {
+                0..3 => set(&mut r, &format!("k{key}"), f64::from(at)),
+                3..5 => {
+                    let id = ["B", "C"][usize::from(step - 3)];
+                    r.remote_update(NOW, update(&format!(r#"[["k{key}",{at}],{at},"{id}"]"#)));
+                    r.promise(&vector(&[(id, f64::from(at))]));
+                }
+                5 | 6 => disk.store(&mut r),
+                _ => {
+                    disk.store(&mut r);
+                    let back = disk.read();
+                    prop_assert!(back.head() <= r.head() && back.durable() == back.head());
+                    prop_assert_eq!(back.model().to_json(), r.model().to_json());
+                    prop_assert_eq!(back.version_vector(), r.version_vector());
+                    prop_assert_eq!(back.sources_known(), r.sources_known());
+                    prop_assert_eq!(
+                        since(&back, &VersionVector::new()), since(&r, &VersionVector::new())
+                    );
+                    r = back;
+                }
+            }
+        }
+        disk.store(&mut r);
+        // What the last batch itself let go was not yet asked for.
+        disk.store(&mut r);
+        prop_assert!(disk.is_that_of(&r), "{:?} {:?}", disk.updates, r.log);
+    }
+}
+
+/// Readers wake up for whatever they might send or show.
+#[test]
+fn each_change_is_a_new_revision() {
+    let mut r = stored("R");
+    let mut revisions = vec![r.revision()];
+    set(&mut r, "k", 10.0);
+    revisions.push(r.revision());
+    r.stored(r.head());
+    revisions.push(r.revision());
+    r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
+    r.stored(r.head());
+    revisions.push(r.revision());
+    r.promise(&vector(&[("B", 20.0)]));
+    revisions.push(r.revision());
+    assert!(revisions.is_sorted_by(|a, b| a < b), "{revisions:?}");
+    assert_eq!(r.sources_known(), 2);
+    r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
+    assert_eq!(revisions.last(), Some(&r.revision()), "nothing is new");
 }
