@@ -111,7 +111,25 @@ impl Update {
     /// # Errors
     /// [`UpdateError`] says which part of it is no good.
     pub fn from_json(line: &str) -> Result<Self, UpdateError> {
-        let text = json::canonicalize(line.as_bytes(), Limits::default().text())?;
+        Self::from_json_within(line, Limits::default().nesting_depth_max)
+    }
+
+    /// [`from_json`](Self::from_json) with another bound than the default one on how deep arrays and
+    /// objects may nest, for whoever reads back what a replica with bounds of its own accepted.
+    ///
+    /// ```
+    /// use scuttlebutt::Update;
+    ///
+    /// let line = r#"[["k",[[1]]],100,"A"]"#;
+    /// assert_eq!(Update::from_json_within(line, 4)?.to_json(), line);
+    /// assert!(Update::from_json_within(line, 3).is_err());
+    /// # Ok::<(), scuttlebutt::UpdateError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`UpdateError`] says which part of it is no good.
+    pub fn from_json_within(line: &str, nesting_depth_max: usize) -> Result<Self, UpdateError> {
+        let text = json::canonicalize(line.as_bytes(), TextLimits { nesting_depth_max })?;
         Ok(Self::from_canonical(&text)?)
     }
 
@@ -183,12 +201,24 @@ impl Update {
     }
 
     /// Length of the wire line with its newline, in bytes.
-    pub(crate) fn line_len(&self) -> usize {
+    #[must_use]
+    pub fn line_len(&self) -> usize {
         self.body.len() + self.source.json_literal().len() + 4
     }
 
     /// Appends the wire line with its newline: copies, encodes nothing.
-    pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
+    ///
+    /// ```
+    /// use scuttlebutt::Update;
+    ///
+    /// let update = Update::from_json(r#"[["k",1],100,"A"]"#)?;
+    /// let mut out = Vec::new();
+    /// update.write_line(&mut out);
+    /// assert_eq!(out, b"[[\"k\",1],100,\"A\"]\n");
+    /// assert_eq!(out.len(), update.line_len());
+    /// # Ok::<(), scuttlebutt::UpdateError>(())
+    /// ```
+    pub fn write_line(&self, out: &mut Vec<u8>) {
         let (stamped, extras) = self.body.split_at(self.stamped_len as usize);
         out.push(b'[');
         out.extend_from_slice(stamped.as_bytes());

@@ -206,13 +206,7 @@ impl<M: Model> Replica<M> {
         {
             return Outcome::Unverified;
         }
-        let update = match known {
-            Some(index) => {
-                let source = self.sources.get(index).id.clone();
-                update.with_source(source)
-            }
-            None => update,
-        };
+        let update = self.sharing_source(known, update);
         let outcome = match self.merge(&update, via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
             Merged::Kept => Outcome::Applied,
@@ -422,7 +416,16 @@ impl<M: Model> Replica<M> {
         self.clock.observe(update.timestamp());
         let known = self.sources.find(update.source());
         if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
-            self.merge(update, Link::LOCAL.elsewhere());
+            let update = self.sharing_source(known, update.clone());
+            self.merge(&update, Link::LOCAL.elsewhere());
+        }
+    }
+
+    /// The update with the memory of its source's id that is here already.
+    fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
+        match known {
+            Some(index) => update.with_source(self.sources.get(index).id.clone()),
+            None => update,
         }
     }
 
