@@ -1,0 +1,98 @@
+//! What a store has yet to write, taken from a replica in one go.
+
+use scuttlebutt::{Model, Replica, SourceId, Timestamp, Update};
+
+use crate::limits::StoreLimits;
+
+/// What is written next. Cheap to collect, since updates share their text: do that under the lock
+/// that guards the replica, and [`Store::commit`](crate::Store::commit) outside of it.
+///
+/// ```
+/// use scuttlebutt::{LwwMap, Replica, SourceId};
+/// use scuttlebutt_store::{Batch, StoreLimits};
+///
+/// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+/// replica.wait_for_store();
+/// for n in 1..=3 {
+///     replica.local_update(f64::from(n), LwwMap::set("k", &n)?)?;
+/// }
+/// let batch = Batch::collect(&mut replica, 0, &StoreLimits::default());
+/// assert_eq!(batch.end(), 3);
+/// assert_eq!(batch.updates(), 1, "the first two were superseded before they were written");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(crate) updates: Vec<(u64, Update)>,
+    pub(crate) vector: Vec<(SourceId, Timestamp)>,
+    pub(crate) released: Vec<u64>,
+    end: u64,
+    vector_changes: u64,
+}
+
+impl Batch {
+    /// Takes what `replica` has for its store: the next updates within the bounds, the entries of the
+    /// announced version vector that changed after its `vector_changes_seen`-th change (0 at first,
+    /// then [`vector_changes`](Self::vector_changes) of the batch before, or
+    /// [`Replica::vector_changes`] after loading), and the positions of what may be deleted.
+    ///
+    /// What is collected must be committed, or the store be opened again: the replica names each
+    /// position that may be deleted once.
+    pub fn collect<M: Model>(
+        replica: &mut Replica<M>,
+        vector_changes_seen: u64,
+        limits: &StoreLimits,
+    ) -> Self {
+        let released = replica.take_released();
+        let mut bytes = 0;
+        let mut updates: Vec<(u64, Update)> = (replica.durable()..)
+            .zip(replica.unstored())
+            .take(limits.batch_updates_max.max(1))
+            .take_while(|(position, update)| {
+                bytes += update.line_len();
+                bytes <= limits.batch_bytes_max || *position == replica.durable()
+            })
+            .map(|(position, update)| (position, update.clone()))
+            .collect();
+        let end = replica.durable() + updates.len() as u64;
+        if end == replica.head() {
+            // What supersedes an update is in this batch too, or durable: nobody will miss it, unless
+            // it is the evidence for its source.
+            updates.retain(|(_, update)| {
+                replica.is_live(&update.id())
+                    || replica.newest_held(update.source()) == Some(update.timestamp())
+            });
+        }
+        let vector = replica
+            .announced_since(vector_changes_seen)
+            .map(|(source, timestamp)| (source.clone(), timestamp))
+            .collect();
+        let vector_changes = replica.vector_changes();
+        Self { updates, vector, released, end, vector_changes }
+    }
+
+    /// The position to hand to [`Replica::stored`] once the batch is committed.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// How often the vector had changed when the batch was collected.
+    #[must_use]
+    pub fn vector_changes(&self) -> u64 {
+        self.vector_changes
+    }
+
+    /// Number of updates to write. When there are none, the batch may wait: what it says of the
+    /// version vector and of deletions only saves work after the next start.
+    #[must_use]
+    pub fn updates(&self) -> usize {
+        self.updates.len()
+    }
+
+    /// Whether there is nothing to write at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.updates.is_empty() && self.vector.is_empty() && self.released.is_empty()
+    }
+}

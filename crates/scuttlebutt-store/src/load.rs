@@ -1,0 +1,63 @@
+//! Giving a replica back what the store kept for it.
+
+use redb::ReadableDatabase;
+use scuttlebutt::{Model, Replica};
+
+use crate::error::{Context, StoreError};
+use crate::open::guarded;
+use crate::scan::{Scan, read_vector};
+use crate::store::Store;
+
+/// How far loading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Updates loaded.
+    pub updates: u64,
+    /// Updates there are.
+    pub updates_total: u64,
+}
+
+impl Store {
+    /// Gives `replica` everything that the store holds, and makes it wait for the store from now on.
+    /// It must be empty and have the store's [`id`](Self::id). `progress` is called every
+    /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates and at the
+    /// end.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when anything in the store is not what was written. The replica is
+    /// gone then, so that nobody goes on with a part of it.
+    pub fn load<M: Model>(
+        &self,
+        mut replica: Replica<M>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Replica<M>, StoreError> {
+        if *replica.id() != self.id() || replica.head() > 0 {
+            return Err(StoreError::WrongReplica { path: self.path.clone(), id: self.id() });
+        }
+        let path = &self.path;
+        guarded(path, || {
+            let transaction = self.database.begin_read().at(path, "reading the store")?;
+            let (vector, vector_entries) = read_vector(&transaction, path)?;
+            let mut scan = Scan::new(&transaction, path, self.limits.damaged_positions_max)?;
+            let updates_total = scan.total;
+            let step = self.limits.progress_updates.max(1);
+            let mut updates = 0;
+            replica.wait_for_store();
+            let counted = scan.by_ref().inspect(|_| {
+                updates += 1;
+                if updates % step == 0 && updates < updates_total {
+                    progress(Progress { updates, updates_total });
+                }
+            });
+            replica.restore_at(counted, &vector);
+            let mut damage = scan.finish(path)?;
+            damage.vector_entries = vector_entries;
+            if !damage.is_none() {
+                return Err(StoreError::damaged(path, damage));
+            }
+            progress(Progress { updates, updates_total });
+            Ok(replica)
+        })
+    }
+}
