@@ -194,6 +194,9 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
     fn report(&mut self, observer: &mut impl Observer) -> Option<Result<(), LinkError>> {
         while let Some(event) = self.session.next_event() {
             observer.event(&event);
+            if let SessionEvent::DigestReceived { vector, .. } = &event {
+                self.shared.hear(vector);
+            }
             if let SessionEvent::Closed { reason } = event {
                 return Some(match reason {
                     CloseReason::Failed(error) => Err(error.into()),

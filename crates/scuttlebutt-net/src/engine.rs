@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use scuttlebutt::{Limits, Model, Replica, SessionConfig};
+use scuttlebutt_store::Store;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -15,13 +16,15 @@ use tracing::Instrument;
 
 use crate::connection;
 use crate::error::LinkError;
-use crate::shared::Shared;
+use crate::keeper::Keeper;
+use crate::shared::{OwnId, Shared};
 use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
 
 /// The running part of a node.
 pub(crate) struct Engine<M> {
     pub(crate) shared: Arc<Shared<M>>,
     pub(crate) limits: Limits,
+    pub(crate) keeper: Keeper,
     /// Becomes true once, when everything is to end.
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) tasks: TaskTracker,
@@ -30,10 +33,11 @@ pub(crate) struct Engine<M> {
 }
 
 impl<M: Model> Engine<M> {
-    pub(crate) fn new(replica: Replica<M>) -> Arc<Self> {
+    pub(crate) fn new(replica: Replica<M>, store: Option<Store>, own_id: OwnId) -> Arc<Self> {
         Arc::new(Self {
             limits: replica.limits().clone(),
-            shared: Shared::new(replica),
+            shared: Shared::new(replica, own_id),
+            keeper: Keeper::new(store),
             shutdown: watch::Sender::new(false),
             tasks: TaskTracker::new(),
             sessions: Mutex::default(),
@@ -43,6 +47,14 @@ impl<M: Model> Engine<M> {
 
     pub(crate) fn is_shut_down(&self) -> bool {
         *self.shutdown.borrow()
+    }
+
+    /// Waits until the node is shut down and everything that runs in it but the keeper has ended.
+    pub(crate) async fn quiet(self: Arc<Self>) {
+        // The sender is in here, so this does not fail.
+        let _ = self.shutdown.subscribe().wait_for(|is_down| *is_down).await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// The sessions there are.

@@ -4,10 +4,29 @@ use std::io;
 use std::sync::Arc;
 
 use scuttlebutt::{LocalUpdateError, SessionError};
+use scuttlebutt_store::StoreError;
 
 use crate::address::{Address, InvalidAddress};
 
-/// A node could not be started, or could not open a further listener.
+/// A node could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It cannot listen where it was to.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Its store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<InvalidAddress> for StartError {
+    fn from(error: InvalidAddress) -> Self {
+        Self::Listen(error.into())
+    }
+}
+
+/// A node could not open a listener.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
@@ -65,16 +84,20 @@ impl From<io::Error> for LinkError {
     }
 }
 
-/// A write that was not accepted; nothing has changed.
+/// A write that was not accepted, or not stored.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
-    /// The replica refuses it.
+    /// The replica refuses it; nothing has changed.
     #[error(transparent)]
     Refused(#[from] LocalUpdateError),
-    /// The node was shut down.
+    /// The node was shut down; nothing has changed.
     #[error("the node was shut down")]
     ShutDown,
+    /// The store has failed. No peer was sent the update; whether it is there after the next start is
+    /// uncertain.
+    #[error(transparent)]
+    NotStored(#[from] Arc<StoreError>),
 }
 
 /// A write that did not provably reach a peer. It is held here, and may have reached the peer.

@@ -16,6 +16,7 @@ mod connection;
 mod engine;
 mod error;
 mod file;
+mod keeper;
 mod listener;
 mod node;
 mod peer;
@@ -25,11 +26,12 @@ mod stream;
 mod subscription;
 
 pub use address::{Address, InvalidAddress};
-pub use error::{DeliveryError, LinkError, ListenError, UpdateError};
+pub use error::{DeliveryError, LinkError, ListenError, StartError, UpdateError};
 pub use file::{FileError, Rotation};
 pub use listener::Listener;
 pub use node::{Builder, Node};
 pub use peer::Peer;
+pub use shared::fresh_id;
 pub use status::{PeerState, PeerStatus, SessionStatus};
 pub use subscription::{Notice, Subscription};
 

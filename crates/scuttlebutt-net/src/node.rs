@@ -6,18 +6,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
-    Change, ChangeCursor, Imported, Limits, Mode, Model, Replica, SessionConfig, SourceId, Update,
+    Change, ChangeCursor, Imported, Limits, LocalUpdateError, Mode, Model, Replica, SessionConfig,
+    SourceId, Update,
 };
+use scuttlebutt_store::{Progress, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use crate::address::Address;
 use crate::engine::{Engine, lock};
-use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
+use crate::error::{DeliveryError, LinkError, ListenError, StartError, UpdateError};
 use crate::file::{self, FileError, Rotation};
+use crate::keeper::Keeper;
 use crate::listener::Listener;
 use crate::peer::{self, Peer};
-use crate::shared::now_ms;
+use crate::shared::{OwnId, fresh_id, now_ms};
 use crate::status::{PeerState, PeerStatus, SessionStatus};
 use crate::stream::Acceptor;
 use crate::subscription::Subscription;
@@ -75,6 +78,8 @@ impl<M: Model + Send + 'static> Node<M> {
         Builder {
             model,
             id: None,
+            store: None,
+            progress: Box::new(|_| ()),
             limits: Limits::default(),
             config: SessionConfig::default(),
             listen: Vec::new(),
@@ -88,15 +93,78 @@ impl<M: Model + Send + 'static> Node<M> {
         self.engine.shared.read(|replica| replica.id().clone())
     }
 
-    /// Writes. Returns the update when it is accepted; it then reaches every peer that stays.
+    /// The source id as it changes: a node that finds its id in use elsewhere, or that was restored
+    /// from an older copy, takes a fresh one, unless it was given its id by [`Builder::id`].
+    #[must_use]
+    pub fn watch_id(&self) -> watch::Receiver<SourceId> {
+        self.engine.shared.id()
+    }
+
+    /// Writes. Returns the update when it is accepted and, with a store, as durable as that promises;
+    /// it then reaches every peer that stays. Readers of this node see it at once. Many writers at a
+    /// time share the store's work. A caller that stops waiting has written all the same.
     ///
     /// # Errors
-    /// [`UpdateError`]; nothing has changed then.
+    /// [`UpdateError`].
     pub async fn update(&self, change: Change) -> Result<Update, UpdateError> {
         if self.engine.is_shut_down() {
             return Err(UpdateError::ShutDown);
         }
-        Ok(self.engine.shared.write(|replica| replica.local_update(now_ms(), change))?)
+        if let Some(failure) = self.failure() {
+            return Err(failure.into());
+        }
+        let (update, position) = self.engine.shared.write(|replica| {
+            let update = replica.local_update(now_ms(), change)?;
+            Ok::<_, LocalUpdateError>((update, replica.head()))
+        })?;
+        self.wait_for_durable(position).await?;
+        Ok(update)
+    }
+
+    /// Waits until everything accepted so far is as durable as the store promises. Without a store
+    /// that is at once.
+    ///
+    /// # Errors
+    /// When the store has failed.
+    pub async fn flush(&self) -> Result<(), Arc<StoreError>> {
+        self.wait_for_durable(self.engine.shared.read(Replica::head)).await
+    }
+
+    async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
+        let mut revision = self.engine.shared.subscribe();
+        let mut failure = self.engine.keeper.failure();
+        tokio::select! {
+            biased;
+            _ = revision.wait_for(|revision| revision.durable() >= position) => Ok(()),
+            failed = failure.wait_for(Option::is_some) => match failed.as_deref() {
+                Ok(Some(error)) => Err(error.clone()),
+                // The sender lives in the engine, which `self` keeps.
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Waits until the store fails: it does not return before. The node then still answers and
+    /// shows what it holds, accepts no writes and sends nothing new. Ending the process and starting
+    /// it again, once the cause is gone, finds everything that was confirmed.
+    pub async fn store_failure(&self) -> Arc<StoreError> {
+        let mut failure = self.engine.keeper.failure();
+        loop {
+            if let Ok(Some(error)) = failure.wait_for(Option::is_some).await.as_deref() {
+                return error.clone();
+            }
+        }
+    }
+
+    fn failure(&self) -> Option<Arc<StoreError>> {
+        self.engine.keeper.failure().borrow().clone()
+    }
+
+    /// The store, to look at and back up. It stays open until whoever got it from here lets go of it
+    /// too.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.engine.keeper.store()
     }
 
     /// Reads the data. The node waits meanwhile, so take what you need and leave.
@@ -377,12 +445,13 @@ impl<M: Model + Send + 'static> Node<M> {
     }
 
     /// Stops accepting and dialling, lets every session send what was accepted, and waits for them,
-    /// each for at most [`Limits::shutdown_wait_ms_max`].
+    /// each for at most [`Limits::shutdown_wait_ms_max`]. Then writes what the store lacks, and closes
+    /// it.
     #[doc(alias = "dispose")]
     pub async fn shutdown(&self) {
         self.engine.shutdown.send_replace(true);
-        self.engine.tasks.close();
-        self.engine.tasks.wait().await;
+        self.engine.clone().quiet().await;
+        self.engine.keeper.finish().await;
     }
 }
 
@@ -390,6 +459,8 @@ impl<M: Model + Send + 'static> Node<M> {
 pub struct Builder<M> {
     model: M,
     id: Option<SourceId>,
+    store: Option<Store>,
+    progress: Box<dyn FnMut(Progress) + Send>,
     limits: Limits,
     config: SessionConfig,
     listen: Vec<String>,
@@ -398,10 +469,49 @@ pub struct Builder<M> {
 
 impl<M: Model + Send + 'static> Builder<M> {
     /// The source id under which the node writes. Without this a fresh one is drawn, which is right
-    /// for a node that forgets its updates when it ends.
+    /// for a node that forgets its updates when it ends. A node with a [`store`](Self::store) takes
+    /// the one that stands there.
     #[must_use]
     pub fn id(mut self, id: SourceId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Keeps what the node accepts in a store, and begins with what that holds, under the id in it.
+    /// Nothing is acknowledged or sent to a peer before it is as durable as the store promises.
+    ///
+    /// ```
+    /// use scuttlebutt::LwwMap;
+    /// use scuttlebutt_net::{Node, fresh_id};
+    /// use scuttlebutt_store::{Options, Store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = std::env::temp_dir().join(format!("scuttlebutt-node-doc-{}", std::process::id()));
+    /// let (store, _) = Store::open(&dir, Options::new("map", fresh_id()))?;
+    /// let node = Node::builder(LwwMap::new()).store(store).start().await?;
+    /// node.update(LwwMap::set("greeting", "hello")?).await?; // on the disk when this returns
+    /// node.shutdown().await;
+    ///
+    /// let (store, opened) = Store::open(&dir, Options::new("map", fresh_id()))?;
+    /// assert!(!opened.created);
+    /// let node = Node::builder(LwwMap::new()).store(store).start().await?;
+    /// assert_eq!(node.read(LwwMap::to_json), r#"{"greeting":"hello"}"#);
+    /// # node.shutdown().await;
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Is told how far reading the store has come.
+    #[must_use]
+    pub fn on_load(mut self, progress: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.progress = Box::new(progress);
         self
     }
 
@@ -436,11 +546,27 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
-    /// [`ListenError`] when an address is none or cannot be bound.
-    pub async fn start(self) -> Result<Node<M>, ListenError> {
-        let id = self.id.unwrap_or_else(|| SourceId::from_random(rand::random()));
-        let replica = Replica::with_limits(id, self.model, self.limits);
-        let engine = Engine::new(replica);
+    /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
+    pub async fn start(self) -> Result<Node<M>, StartError> {
+        let is_given = self.store.is_none() && self.id.is_some();
+        let own_id = if is_given { OwnId::Given } else { OwnId::Drawn };
+        let (replica, store) = match self.store {
+            Some(store) => {
+                let empty = Replica::with_limits(store.id(), self.model, self.limits);
+                let progress = self.progress;
+                let load = move || Ok((store.load(empty, progress)?, Some(store)));
+                match tokio::task::spawn_blocking(load).await {
+                    Ok(loaded) => loaded.map_err(StartError::Store)?,
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
+            }
+            None => {
+                let id = self.id.unwrap_or_else(fresh_id);
+                (Replica::with_limits(id, self.model, self.limits), None)
+            }
+        };
+        let engine = Engine::new(replica, store, own_id);
+        Keeper::start(&engine);
         let handles = Handles {
             config: self.config,
             listeners: Mutex::default(),

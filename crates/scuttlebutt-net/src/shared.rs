@@ -1,23 +1,44 @@
-//! The replica that all sessions of a node share, and how they hear that it changed.
+//! The replica that all sessions of a node share, how they hear that it changed, and under which id it
+//! writes.
 //!
 //! One lock, held while bytes are applied or copied out and never across I/O.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use scuttlebutt::{Model, Replica, Revision};
+use scuttlebutt::{Model, Replica, Revision, SourceId, Timestamp, VersionVector};
 use tokio::sync::watch;
 
 /// A replica behind a lock, with a bell.
 pub(crate) struct Shared<M> {
     replica: Mutex<Replica<M>>,
     revision: watch::Sender<Revision>,
+    id: watch::Sender<SourceId>,
+    own_id: OwnId,
+    /// How often the id may still be changed.
+    renewals_left: AtomicUsize,
+}
+
+/// Whose choice the id of a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnId {
+    /// The application gave it, and keeps it.
+    Given,
+    /// It was drawn, now or when the store was made, and can be drawn again.
+    Drawn,
 }
 
 impl<M: Model> Shared<M> {
-    pub(crate) fn new(replica: Replica<M>) -> Arc<Self> {
-        let revision = watch::Sender::new(replica.revision());
-        Arc::new(Self { replica: Mutex::new(replica), revision })
+    pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
+        Arc::new(Self {
+            revision: watch::Sender::new(replica.revision()),
+            id: watch::Sender::new(replica.id().clone()),
+            own_id,
+            renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
+            replica: Mutex::new(replica),
+        })
     }
 
     /// Reads.
@@ -30,14 +51,10 @@ impl<M: Model> Shared<M> {
         let mut replica = self.lock();
         let was_contested = replica.is_identity_contested();
         let result = write(&mut replica);
-        let revision = replica.revision();
         if !was_contested && replica.is_identity_contested() {
-            tracing::warn!(
-                id = %replica.id(),
-                "updates under this node's own id came back that it does not hold: it forgot them, \
-                 or another node uses the same id; give each node a fresh id"
-            );
+            self.renew_id(&mut replica);
         }
+        let revision = replica.revision();
         drop(replica);
         self.revision.send_if_modified(|current| {
             let is_news = revision > *current;
@@ -45,6 +62,49 @@ impl<M: Model> Shared<M> {
             is_news
         });
         result
+    }
+
+    /// Takes note of what a peer announces. Writes under this node's own id that it does not hold are
+    /// ones that it forgot, or another node's: then it writes under this id no more. (Nobody can hold
+    /// what this node could still forget, so a peer never knows more of it than it does itself.)
+    pub(crate) fn hear(&self, vector: &VersionVector) {
+        let mut replica = self.lock();
+        let (claimed, held) = (vector.timestamp(replica.id()), replica.newest_held(replica.id()));
+        let soonest = Timestamp::new(now_ms() + replica.limits().clock_skew_ms_max).ok();
+        // What lies too far in the future cannot be true.
+        if claimed > held && claimed <= soonest && self.own_id == OwnId::Drawn {
+            self.renew_id(&mut replica);
+        }
+    }
+
+    /// From now on writes under a fresh id, if that is ours to choose.
+    fn renew_id(&self, replica: &mut Replica<M>) {
+        let contested = replica.id().clone();
+        let is_left = |left: usize| left.checked_sub(1);
+        if self.own_id == OwnId::Drawn
+            && self.renewals_left.fetch_update(Relaxed, Relaxed, is_left).is_ok()
+        {
+            let id = fresh_id();
+            replica.renew_identity(id.clone());
+            tracing::warn!(
+                %contested, %id,
+                "peers hold updates under this node's own id that it does not: it was restored from \
+                 an older copy, or another node uses a copy of its data; it writes under a fresh id \
+                 from now on"
+            );
+            self.id.send_replace(id);
+        } else {
+            tracing::warn!(
+                id = %contested,
+                "updates under this node's own id came back that it does not hold: it forgot them, \
+                 or another node uses the same id; give each node a fresh id"
+            );
+        }
+    }
+
+    /// The id under which the replica writes.
+    pub(crate) fn id(&self) -> watch::Receiver<SourceId> {
+        self.id.subscribe()
     }
 
     /// Is told of every change from now on.
@@ -57,6 +117,12 @@ impl<M: Model> Shared<M> {
     fn lock(&self) -> MutexGuard<'_, Replica<M>> {
         self.replica.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A source id that nobody has: for a node, or for a store that is new.
+#[must_use]
+pub fn fresh_id() -> SourceId {
+    SourceId::from_random(rand::random())
 }
 
 /// The wall clock, in milliseconds since the epoch, as JavaScript's `Date.now()` reads it.

@@ -72,6 +72,12 @@ impl Store {
         self.durability
     }
 
+    /// Its bounds.
+    #[must_use]
+    pub fn limits(&self) -> &StoreLimits {
+        &self.limits
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

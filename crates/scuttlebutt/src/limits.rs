@@ -93,6 +93,15 @@ pub struct Limits {
     /// log.
     pub subscription_batch_max: usize,
 
+    /// How long what is only good for saving work after the next start may wait to be written to the
+    /// store, in milliseconds. Default 1 second. Updates never wait.
+    pub store_delay_ms_max: u64,
+
+    /// How often a node takes a fresh source id because peers hold updates under its own that it does
+    /// not. Default 16. Each leaves an entry in everybody's version vector; beyond it the node keeps
+    /// its id and only warns.
+    pub identity_renewals_max: usize,
+
     /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
     /// into the last group, which only delays them.
     pub pending_promises_max: usize,
@@ -121,6 +130,8 @@ impl Default for Limits {
             redial_delay_ms_max: 30_000,
             shutdown_wait_ms_max: 5_000,
             subscription_batch_max: 256,
+            store_delay_ms_max: 1_000,
+            identity_renewals_max: 16,
             pending_promises_max: 64,
         }
     }

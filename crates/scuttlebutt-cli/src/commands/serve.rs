@@ -34,7 +34,7 @@ async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
     if let Some(id) = args.id {
         node = node.id(id);
     }
-    let failed = |error: scuttlebutt_net::ListenError| Failure::failed(error.to_string());
+    let failed = |error: scuttlebutt_net::StartError| Failure::failed(error.to_string());
     let node = node.start().await.map_err(failed)?;
     let changes = node.subscribe();
 

@@ -1,0 +1,142 @@
+//! Hands what the replica accepts to its store, and tells the replica what is durable.
+//!
+//! One task, one batch at a time: whatever is accepted while a batch is being written goes into the
+//! next, so that many writers share a sync (group commit). The disk is waited for on a thread of its
+//! own, never under the replica's lock. After a failure nothing more is written: what the disk holds
+//! is uncertain then, and the replica goes on sending only what was confirmed before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scuttlebutt::{Model, SourceId};
+use scuttlebutt_store::{Batch, Store, StoreError, StoreLimits};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::engine::{Engine, lock};
+
+/// A node's store, with the task that writes to it.
+pub(crate) struct Keeper {
+    store: std::sync::Mutex<Option<Arc<Store>>>,
+    task: std::sync::Mutex<Option<JoinHandle<()>>>,
+    failure: watch::Sender<Option<Arc<StoreError>>>,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Option<Store>) -> Self {
+        Self {
+            store: std::sync::Mutex::new(store.map(Arc::new)),
+            task: std::sync::Mutex::default(),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// The store, until the node is shut down.
+    pub(crate) fn store(&self) -> Option<Arc<Store>> {
+        lock(&self.store).clone()
+    }
+
+    /// What went wrong, if something did.
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
+        self.failure.subscribe()
+    }
+
+    /// Starts writing to the store, if there is one.
+    pub(crate) fn start<M: Model + Send + 'static>(engine: &Arc<Engine<M>>) {
+        let Some(store) = engine.keeper.store() else { return };
+        let writer = Writer {
+            vector_changes: engine.shared.read(scuttlebutt::Replica::vector_changes),
+            limits: store.limits().clone(),
+            engine: engine.clone(),
+            store,
+        };
+        *lock(&engine.keeper.task) = Some(tokio::spawn(writer.run()));
+    }
+
+    /// Waits until everything is written, and lets go of the store. The node must be shutting down.
+    pub(crate) async fn finish(&self) {
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+        let store = lock(&self.store).take();
+        // Closing a store can take a moment.
+        let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+    }
+}
+
+struct Writer<M> {
+    engine: Arc<Engine<M>>,
+    store: Arc<Store>,
+    limits: StoreLimits,
+    /// Changes of the announced vector that are written.
+    vector_changes: u64,
+}
+
+impl<M: Model + Send + 'static> Writer<M> {
+    async fn run(mut self) {
+        if let Err(error) = self.write_all().await {
+            tracing::error!("{error}");
+            self.engine.keeper.failure.send_replace(Some(Arc::new(error)));
+        }
+    }
+
+    async fn write_all(&mut self) -> Result<(), StoreError> {
+        let delay = Duration::from_millis(self.engine.limits.store_delay_ms_max);
+        let mut changed = self.engine.shared.subscribe();
+        // Something that only saves work after the next start waits to be written until then.
+        let mut rest_due: Option<Instant> = None;
+        let quiet = self.engine.clone().quiet();
+        tokio::pin!(quiet);
+        let mut is_quiet = false;
+        loop {
+            changed.mark_unchanged();
+            let is_behind = self.engine.shared.read(|replica| replica.durable() < replica.head());
+            if !is_behind && !is_quiet && rest_due.is_none_or(|due| Instant::now() < due) {
+                tokio::select! {
+                    _ = changed.changed() => {
+                        rest_due.get_or_insert_with(|| Instant::now() + delay);
+                    }
+                    () = tokio::time::sleep_until(rest_due.unwrap_or_else(Instant::now)),
+                        if rest_due.is_some() => {}
+                    () = &mut quiet => is_quiet = true,
+                }
+                continue;
+            }
+            rest_due = None;
+            let wrote = self.write_batch().await?;
+            if is_quiet && !wrote {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what there is to write; answers whether there was anything.
+    async fn write_batch(&mut self) -> Result<bool, StoreError> {
+        let (id, batch) = self.engine.shared.write(|replica| {
+            (replica.id().clone(), Batch::collect(replica, self.vector_changes, &self.limits))
+        });
+        if batch.is_empty() && self.store.id() == id {
+            return Ok(false);
+        }
+        let (end, vector_changes) = (batch.end(), batch.vector_changes());
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || commit(&store, id, &batch)).await;
+        match written {
+            Ok(written) => written?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+        self.vector_changes = vector_changes;
+        self.engine.shared.write(|replica| replica.stored(end));
+        Ok(true)
+    }
+}
+
+/// The id first: nothing is durable under an id that a crash could make this node forget.
+fn commit(store: &Store, id: SourceId, batch: &Batch) -> Result<(), StoreError> {
+    if store.id() != id {
+        store.set_id(id)?;
+    }
+    store.commit(batch)
+}
