@@ -156,6 +156,13 @@ impl StoreError {
                 Self::Locked { path: path.to_owned() }
             }
             redb::Error::Corrupted(message) => Self::damaged(path, Damage::of_engine(message)),
+            // A store made its tables itself and never makes them differently.
+            error @ (redb::Error::TableDoesNotExist(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableIsMultimap(_)) => {
+                Self::damaged(path, Damage::of_engine(error.to_string()))
+            }
             redb::Error::RepairAborted => Self::NeedsRecovery { path: path.to_owned() },
             error => Self::Engine { path: path.to_owned(), doing, error: Box::new(error) },
         }

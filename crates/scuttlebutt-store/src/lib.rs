@@ -39,10 +39,12 @@
 //! ```
 
 mod backend;
+mod backup;
 
 mod batch;
 mod damage;
 mod error;
+mod inspect;
 
 mod limits;
 mod load;
@@ -50,6 +52,9 @@ mod open;
 mod origin;
 mod read;
 mod record;
+mod repair;
+mod rewrite;
+mod salvage;
 
 mod scan;
 mod schema;
@@ -58,12 +63,15 @@ mod store;
 pub use backend::Durability;
 #[doc(hidden)]
 pub use backend::{Faults, Operation};
+pub use backup::Backup;
 pub use batch::Batch;
 pub use damage::Damage;
 pub use error::StoreError;
+pub use inspect::{Inspection, SourceSummary};
 pub use limits::StoreLimits;
 pub use load::Progress;
 pub use open::{Opened, Options, Renewed};
 pub use read::Selection;
+pub use repair::Repaired;
 pub use schema::{FILE_NAME, FORMAT};
 pub use store::Store;

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Database, ReadableDatabase};
-use scuttlebutt::SourceId;
+use scuttlebutt::{SourceId, VersionVector};
 
 use crate::backend::{Backend, Durability, Faults, SyncSwitch};
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
 use crate::origin;
-use crate::schema::{FILE_NAME, FORMAT, Meta, UPDATES, VECTOR};
+use crate::rewrite::{Existing, Purpose, place, write_file};
+use crate::schema::{FILE_NAME, FORMAT, Meta};
 use crate::store::Store;
 
 const DOING: &str = "opening the store";
@@ -24,7 +25,7 @@ const DOING: &str = "opening the store";
 /// How a store is opened.
 ///
 /// ```
-/// use scuttlebutt::SourceId;
+/// use scuttlebutt::{SourceId, VersionVector};
 /// use scuttlebutt_store::{Durability, Options};
 ///
 /// let options = Options::new("map", SourceId::from_random([1, 2, 3]));
@@ -91,8 +92,9 @@ impl Store {
         let path = dir.join(FILE_NAME);
         let created = !path.try_exists().map_err(|error| StoreError::io(&path, DOING, error))?;
         if created {
-            fs::create_dir_all(dir).map_err(|error| creating(dir, error))?;
-            create(dir, &path, &options)?;
+            fs::create_dir_all(dir)
+                .map_err(|error| StoreError::io(dir, "creating the directory", error))?;
+            create(dir, &options)?;
         }
         let engine = Engine::open(&path, &options.limits, options.faults.clone())?;
         let meta = Meta::read(&engine.database.begin_read().at(&path, DOING)?, &path)?;
@@ -115,11 +117,6 @@ impl Store {
     }
 }
 
-/// What a directory that cannot be made says of itself.
-fn creating(dir: &Path, error: io::Error) -> StoreError {
-    StoreError::io(dir, "creating the directory", error)
-}
-
 fn session(durability: Durability) -> Option<String> {
     (durability == Durability::Buffered).then(|| format!("buffered;{}", origin::boot()))
 }
@@ -135,37 +132,17 @@ fn reason_to_renew(meta: &Meta, found: &str, recovered: bool) -> Option<Renewed>
     (recovered && !is_same_boot).then_some(Renewed::MachineStopped { of })
 }
 
-/// Creates an empty store beside `path` and then puts it there whole, so that a store is there or
-/// is not, whenever this process ends and whoever else is doing the same.
-fn create(dir: &Path, path: &Path, options: &Options) -> Result<(), StoreError> {
-    let draft = dir.join(format!("{FILE_NAME}.new-{}", std::process::id()));
-    let made = build(&draft, options).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked.and_then(|()| sync_dir(dir)).map_err(|error| creating(dir, error)),
+fn create(dir: &Path, options: &Options) -> Result<(), StoreError> {
+    let meta = Meta::new(options.fresh_id.clone(), options.model.clone());
+    let made = place(dir, Existing::Keep, |draft| {
+        let (vector, updates) = (VersionVector::new(), std::iter::empty());
+        write_file(draft, &options.limits, Purpose::Use, meta, &vector, updates)
     });
-    let _ = fs::remove_file(&draft);
-    made
-}
-
-fn build(draft: &Path, options: &Options) -> Result<(), StoreError> {
-    const DOING: &str = "creating the store";
-    let _ = fs::remove_file(draft);
-    let engine = Engine::create(draft, &options.limits)?;
-    let found = origin::of(&engine.file).map_err(|error| StoreError::io(draft, DOING, error))?;
-    let meta = Meta {
-        format: FORMAT,
-        id: options.fresh_id.clone(),
-        model: options.model.clone(),
-        origin: Some(found),
-        session: None,
-    };
-    engine.initialise(&meta, draft)?;
-    engine.database.close().at(draft, DOING)
-}
-
-/// Makes sure that names in a directory outlive the machine.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    match made {
+        // Somebody was faster; whether that one is still there shows when it is opened.
+        Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The engine with the file it works on.
@@ -227,21 +204,9 @@ impl Engine {
         let recovered = recovered.load(Ordering::Relaxed);
         Ok(Self { database, file: own, sync, recovered })
     }
-
-    /// Writes the first commit of a new file.
-    pub(crate) fn initialise(&self, meta: &Meta, path: &Path) -> Result<(), StoreError> {
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
-            meta.write(&transaction)?;
-            transaction.open_table(UPDATES)?;
-            transaction.open_table(VECTOR)?;
-            Ok(transaction.commit()?)
-        };
-        write().at(path, "writing the first commit")
-    }
 }
 
-fn open_error(path: &Path, error: redb::DatabaseError) -> StoreError {
+pub(crate) fn open_error(path: &Path, error: redb::DatabaseError) -> StoreError {
     use redb::{DatabaseError, StorageError};
     let path: PathBuf = path.to_owned();
     match error {

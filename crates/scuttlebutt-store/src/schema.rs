@@ -36,6 +36,10 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
+    pub(crate) fn new(id: SourceId, model: String) -> Self {
+        Self { format: FORMAT, id, model, origin: None, session: None }
+    }
+
     pub(crate) fn write(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         let mut table = transaction.open_table(META)?;
         let mut put = |name: &'static str, body: Option<&[u8]>| -> Result<(), redb::Error> {
