@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use scuttlebutt::SourceId;
 use scuttlebutt_net::Address;
 
+use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
 /// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
@@ -56,6 +57,11 @@ pub(crate) enum Command {
     Get(Get),
     Set(Set),
     Emit(Emit),
+    Export(Export),
+    Import(Import),
+    Backup(Backup),
+    Inspect(Inspect),
+    Compact(Compact),
     /// Print a fresh source id
     #[command(after_long_help = ID_HELP)]
     Id,
@@ -68,6 +74,8 @@ impl Command {
         match self {
             // They stay, and somebody may want to know who comes and goes.
             Self::Serve(_) | Self::Watch(_) => "info",
+            // What became of the data directory.
+            Self::Export(_) | Self::Import(_) | Self::Backup(_) | Self::Compact(_) => "warn",
             // They tell what went wrong by themselves, in one line.
             _ => "error",
         }
@@ -76,8 +84,10 @@ impl Command {
 
 /// Start a node and print each change as it happens
 ///
-/// The data is in memory: it lives as long as the node, and in its peers. Ctrl-C or SIGTERM ends
-/// the node once its peers were sent what it had accepted; a second one ends it at once.
+/// The data is kept in the directory scuttlebutt-data, or another one: a write is on the disk before
+/// it is acknowledged or passed on, and the next start goes on where this one ended, whatever ends it.
+/// Ctrl-C or SIGTERM ends the node once its peers were sent what it had accepted; a second one ends it
+/// at once.
 #[derive(Args)]
 #[command(after_long_help = SERVE_HELP)]
 pub(crate) struct Serve {
@@ -85,11 +95,28 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) model: ModelName,
 
-    /// Write under this source id instead of a fresh one
+    /// Keep the data in this directory, which is made if there is none
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR, conflicts_with = "memory")]
+    pub(crate) data: PathBuf,
+
+    /// Keep the data in memory alone: it lives as long as this node, and in its peers
+    #[arg(long, conflicts_with_all = ["durability", "repair"])]
+    pub(crate) memory: bool,
+
+    /// What an acknowledged write survives
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: DurabilityName,
+
+    /// Should the data be damaged, keep the damaged file, go on with what is whole, and get the rest
+    /// back from peers
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// With --memory: write under this source id instead of a fresh one
     ///
     /// A node that has forgotten what it wrote must not come back under the same id; a node that
     /// never writes, as this command never does, may.
-    #[arg(long, value_parser = parse_id)]
+    #[arg(long, value_parser = parse_id, requires = "memory")]
     pub(crate) id: Option<SourceId>,
 
     /// Listen here, with port 0 on any free port [default: 127.0.0.1:7000 unless --unix is given]
@@ -114,12 +141,18 @@ pub(crate) struct Serve {
 
 const SERVE_HELP: &str = "\
 Examples:
-  A map on 127.0.0.1:7000:
+  A map on 127.0.0.1:7000, kept in ./scuttlebutt-data:
     scuttlebutt serve
   A second node, on any free port, that follows the first and is followed by it:
-    scuttlebutt serve --tcp 127.0.0.1:0 --peer 127.0.0.1:7000
-  An event log on a Unix socket, its events as JSON:
-    scuttlebutt serve --model events --unix /tmp/events.sock --json
+    scuttlebutt serve --tcp 127.0.0.1:0 --peer 127.0.0.1:7000 --data second
+  An event log on a Unix socket, its events as JSON, kept in memory alone:
+    scuttlebutt serve --model events --unix /tmp/events.sock --json --memory
+
+The data directory belongs to one node at a time. A copy of it, or a backup, may be used on another
+machine: the node there notices, and writes under an id of its own. --durability buffered is faster
+where syncing is slow; what it acknowledged survives the end of the process but perhaps not a power
+cut, after which the node writes under a fresh id. `scuttlebutt export`, `import`, `backup` and
+`inspect` work on the directory while the node runs, too.
 
 Output, when it is no terminal:
   `listening tcp ADDR` or `listening unix PATH` for each listener, with its real port. Then a line
@@ -296,6 +329,107 @@ Examples:
     scuttlebutt emit --peer unix:/tmp/events.sock --string said 'good morning'
     scuttlebutt emit --peer unix:/tmp/events.sock tick";
 
+/// Write everything a data directory holds to a file
+///
+/// The format is that of npm scuttlebutt's createReadStream: a line of JSON for each update. It works
+/// while a node uses the directory, and without one.
+#[derive(Args)]
+#[command(after_long_help = EXPORT_HELP)]
+pub(crate) struct Export {
+    /// The file, compressed if it ends in .gz or .zst; - is stdout
+    pub(crate) file: String,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+const EXPORT_HELP: &str = "\
+A file that exists is replaced once the new one is whole.
+
+Examples:
+    scuttlebutt export today.jsonl.gz
+    scuttlebutt export - --data second";
+
+/// Read a file of updates into a data directory
+///
+/// It may come from `export`, from npm scuttlebutt's createReadStream, or be several of those one
+/// after the other. Updates that are held already change nothing. It works while a node uses the
+/// directory, which then passes the updates on, and without one.
+#[derive(Args)]
+#[command(after_long_help = IMPORT_HELP)]
+pub(crate) struct Import {
+    /// The file, compressed if it ends in .gz or .zst; - is stdin
+    pub(crate) file: String,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// For a directory that is new: what kind of data the file holds [default: map]
+    #[arg(long, value_enum)]
+    pub(crate) model: Option<ModelName>,
+}
+
+const IMPORT_HELP: &str = "\
+A line that is no update of the model is left out, told, and leads to exit code 1. A line that is
+nothing a scuttlebutt writes ends the import; everything before it is kept.
+
+Examples:
+    scuttlebutt import today.jsonl.gz
+    scuttlebutt import - --data restored --model events";
+
+/// Copy a data directory, also while a node uses it
+///
+/// The copy is whole, as of one moment. A node that is started on it writes under an id of its own.
+#[derive(Args)]
+#[command(after_long_help = BACKUP_HELP)]
+pub(crate) struct Backup {
+    /// The directory to make, which must hold no data yet
+    #[arg(value_name = "DEST")]
+    pub(crate) destination: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+const BACKUP_HELP: &str = "\
+Examples:
+    scuttlebutt backup backups/monday
+    scuttlebutt serve --data backups/monday --tcp 127.0.0.1:0";
+
+/// Say what a data directory holds, how large it is, and whether it is whole
+///
+/// Reads all of it and checks every checksum. Exit code 1 if something is damaged.
+#[derive(Args)]
+#[command(after_long_help = INSPECT_HELP)]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const INSPECT_HELP: &str = "\
+Examples:
+    scuttlebutt inspect
+    scuttlebutt inspect --data second --json";
+
+/// Give space that a data directory no longer needs back to the file system
+///
+/// The node must be stopped. Without this, space that overwritten values leave is used again by the
+/// next writes, and the file stays as large as it once was.
+#[derive(Args)]
+#[command(after_long_help = COMPACT_HELP)]
+pub(crate) struct Compact {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+const COMPACT_HELP: &str = "\
+Example:
+    scuttlebutt compact --data second";
+
 const ID_HELP: &str = "\
 Example:
     scuttlebutt id";
@@ -325,6 +459,14 @@ pub(crate) struct PeerArgs {
     /// It covers connecting, catching up and, where something is written, the proof of delivery.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
+}
+
+/// Which data.
+#[derive(Args)]
+pub(crate) struct DataArgs {
+    /// The data directory
+    #[arg(long = "data", value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub(crate) data: PathBuf,
 }
 
 /// How changes are printed.

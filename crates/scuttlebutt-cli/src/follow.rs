@@ -5,6 +5,7 @@ use std::time::Duration;
 use scuttlebutt_net::{Node, Subscription};
 
 use crate::change::Format;
+use crate::data;
 use crate::exit::Failure;
 use crate::model::Shown;
 use crate::printer::Printer;
@@ -13,7 +14,8 @@ use crate::signals::Signals;
 /// How long whoever reads stdout may take for the last lines.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(5);
 
-/// Prints changes until a signal comes or stdout is closed, then shuts the node down in good order.
+/// Prints changes until a signal comes, stdout is closed or the disk fails, then shuts the node down
+/// in good order.
 pub(crate) async fn follow<M: Shown>(
     node: Node<M>,
     mut changes: Subscription<M>,
@@ -21,11 +23,16 @@ pub(crate) async fn follow<M: Shown>(
     printer: Printer,
     mut signals: Signals,
 ) -> Result<(), Failure> {
+    let mut failure = None;
     loop {
         let notice = tokio::select! {
             notice = changes.next() => notice,
             () = printer.closed() => break,
             _ = signals.next() => break,
+            error = node.store_failure() => {
+                failure = Some(data::failure(&error));
+                break;
+            }
         };
         let Some(notice) = notice else { break };
         tokio::select! {
@@ -44,5 +51,6 @@ pub(crate) async fn follow<M: Shown>(
         }
         printer.finish().await
     };
-    tokio::time::timeout(LAST_LINES_WAIT, rest).await.unwrap_or(Ok(()))
+    let printed = tokio::time::timeout(LAST_LINES_WAIT, rest).await.unwrap_or(Ok(()));
+    failure.map_or(printed, Err)
 }

@@ -9,12 +9,17 @@ mod change;
 mod cli;
 mod client;
 mod commands;
+mod control;
+mod data;
 mod exit;
+mod file;
 mod follow;
 mod input;
+mod inventory;
 mod log;
 mod model;
 mod printer;
+mod progress;
 mod signals;
 mod terminal;
 
@@ -49,6 +54,11 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Get(args) => commands::get::run(args).await,
         Command::Set(args) => commands::set::run(args).await,
         Command::Emit(args) => commands::emit::run(args).await,
+        Command::Export(args) => commands::export::run(args).await,
+        Command::Import(args) => commands::import::run(args).await,
+        Command::Backup(args) => commands::backup::run(args).await,
+        Command::Inspect(args) => commands::inspect::run(args).await,
+        Command::Compact(args) => commands::compact::run(args).await,
         Command::Id => commands::id::run(),
         Command::Completions(args) => commands::completions::run(&args),
     }

@@ -22,6 +22,9 @@ pub(crate) enum ModelName {
 
 /// A model that can be shown.
 pub(crate) trait Shown: Model + Default + Send + 'static {
+    /// What a data directory calls it: its name on the command line.
+    const NAME: &'static str;
+
     /// What a change of this model is on the wire.
     const SHAPE: &'static str;
 
@@ -40,6 +43,7 @@ pub(crate) trait Shown: Model + Default + Send + 'static {
 }
 
 impl Shown for LwwMap {
+    const NAME: &'static str = "map";
     const SHAPE: &'static str = "[key, value]";
 
     fn fields(update: &Update) -> Vec<(&'static str, String)> {
@@ -88,6 +92,7 @@ impl Shown for LwwMap {
 }
 
 impl Shown for EventLog {
+    const NAME: &'static str = "events";
     const SHAPE: &'static str = "[event, argument…]";
 
     fn fields(update: &Update) -> Vec<(&'static str, String)> {
@@ -132,6 +137,7 @@ impl Shown for EventLog {
 }
 
 impl Shown for Register {
+    const NAME: &'static str = "value";
     const SHAPE: &'static str = "any value";
 
     fn fields(update: &Update) -> Vec<(&'static str, String)> {

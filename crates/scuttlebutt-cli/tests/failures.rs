@@ -159,8 +159,8 @@ fn the_command_line_makes_no_sense() {
         (&["dump", "--peer", "localhost"], "\"localhost\" is no address: the port is missing"),
         (&["serve", "--tcp", "unix:/tmp/x"], "use --unix PATH"),
         (&["serve", "--tcp", "localhost:70000"], "below 65536"),
-        (&["serve", "--id", "__proto__"], "__proto__"),
-        (&["serve", "--id", ""], "must not be empty"),
+        (&["serve", "--memory", "--id", "__proto__"], "__proto__"),
+        (&["serve", "--memory", "--id", ""], "must not be empty"),
         (&["fetch"], "unrecognized subcommand"),
     ] {
         fails(command, 2, message);
@@ -178,7 +178,11 @@ fn what_the_model_refuses() {
 fn an_address_in_use() {
     let (_serve, address) = Running::serve(&[]);
     let message = format!("cannot listen on {address}: ");
-    fails(&["serve", "--tcp", &address], 1, &message);
-    fails(&["serve", "--tcp", &address], 1, "--tcp 127.0.0.1:0 takes any free port");
-    fails(&["serve", "--unix", "/nonexistent/x.sock"], 1, "cannot listen on unix:/nonexistent");
+    fails(&["serve", "--memory", "--tcp", &address], 1, &message);
+    fails(&["serve", "--memory", "--tcp", &address], 1, "--tcp 127.0.0.1:0 takes any free port");
+    fails(
+        &["serve", "--memory", "--unix", "/nonexistent/x.sock"],
+        1,
+        "cannot listen on unix:/nonexistent",
+    );
 }

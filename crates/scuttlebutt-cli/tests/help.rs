@@ -14,7 +14,22 @@ fn help_teaches_the_first_sync_and_the_exit_codes() {
     ] {
         assert!(help.contains(text), "{text}\n{help}");
     }
-    for command in ["serve", "dump", "watch", "get", "set", "emit", "id", "completions"] {
+    let commands = [
+        "serve",
+        "dump",
+        "watch",
+        "get",
+        "set",
+        "emit",
+        "export",
+        "import",
+        "backup",
+        "inspect",
+        "compact",
+        "id",
+        "completions",
+    ];
+    for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}");
         assert!(done(&["help", command]).contains("Example"), "{command}");
     }

@@ -67,7 +67,7 @@ fn a_signal_ends_watch_before_it_has_caught_up() {
 
 #[test]
 fn a_closed_stdout_ends_serve_quietly() {
-    let mut child = command(&["serve", "--tcp", "127.0.0.1:0"])
+    let mut child = command(&["serve", "--memory", "--tcp", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

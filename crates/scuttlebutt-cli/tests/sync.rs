@@ -55,7 +55,8 @@ fn a_map_is_written_read_watched_and_dumped() {
 #[test]
 fn events_are_emitted_watched_and_dumped_over_a_unix_socket() {
     let socket = SocketPath::new();
-    let serve = Running::start(&["serve", "--model", "events", "--unix", socket.path()]);
+    let serve =
+        Running::start(&["serve", "--memory", "--model", "events", "--unix", socket.path()]);
     assert_eq!(serve.line(), format!("listening unix {}", socket.path()));
     let peer = socket.address();
     let watch = Running::watch(&["--peer", &peer, "--model", "events", "--json"]);
@@ -97,7 +98,7 @@ fn a_value_is_set_got_watched_and_dumped() {
 fn every_line_of_serve_is_json_if_asked_for() {
     let socket = SocketPath::new();
     let unix = ["--tcp", "127.0.0.1:0", "--unix", socket.path(), "--json"];
-    let serve = Running::start(&[&["serve"], &unix[..]].concat());
+    let serve = Running::start(&[&["serve", "--memory"], &unix[..]].concat());
     let lines = [serve.line(), serve.line()];
     done(&["set", "--peer", &socket.address(), "k", "[1]"]);
     done(&["set", "--peer", &socket.address(), "k", "null"]);
@@ -154,14 +155,14 @@ fn a_write_wins_over_a_value_from_a_clock_that_is_ahead() {
 #[test]
 fn watch_comes_back_when_the_peer_does() {
     let socket = SocketPath::new();
-    let serve = Running::start(&["serve", "--unix", socket.path()]);
+    let serve = Running::start(&["serve", "--memory", "--unix", socket.path()]);
     serve.line();
     let peer = socket.address();
     let watch = Running::watch(&["--peer", &peer]);
     drop(serve);
     watch.wait_for_log("cannot reach");
 
-    let serve = Running::start(&["serve", "--unix", socket.path()]);
+    let serve = Running::start(&["serve", "--memory", "--unix", socket.path()]);
     serve.line();
     done(&["set", "--peer", &peer, "k", "1"]);
     assert!(watch.line().starts_with("\"k\"\t1\t"));

@@ -79,6 +79,20 @@ impl Store {
         })
     }
 
+    /// The name of the data model that the store in directory `dir` holds, which nobody else may have
+    /// open.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none, or what keeps it from being opened.
+    pub fn model_in(dir: impl AsRef<Path>) -> Result<String, StoreError> {
+        let path = dir.as_ref().join(FILE_NAME);
+        guarded(&path, || {
+            let engine = Engine::open(&path, &StoreLimits::default(), None)?;
+            let transaction = engine.database.begin_read().at(&path, DOING)?;
+            Ok(Meta::read(&transaction, &path)?.model)
+        })
+    }
+
     /// Counts what the store in directory `dir` holds, which nobody else may have open for writing.
     /// One that was not closed in order is recovered first, which is all that this ever writes.
     ///

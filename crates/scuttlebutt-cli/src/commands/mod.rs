@@ -1,10 +1,15 @@
 //! One file for each command.
 
+pub(crate) mod backup;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod dump;
 pub(crate) mod emit;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod id;
+pub(crate) mod import;
+pub(crate) mod inspect;
 pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod watch;

@@ -1,10 +1,14 @@
 //! `scuttlebutt serve`: a node that stays.
 
+use std::path::Path;
+
 use scuttlebutt::{Direction, EventLog, LwwMap, Register, SessionConfig};
 use scuttlebutt_net::{Address, Node};
 
 use crate::change::Format;
 use crate::cli::Serve;
+use crate::control;
+use crate::data;
 use crate::exit::Failure;
 use crate::follow::follow;
 use crate::model::{ModelName, Shown};
@@ -34,8 +38,12 @@ async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
     if let Some(id) = args.id {
         node = node.id(id);
     }
-    let failed = |error: scuttlebutt_net::StartError| Failure::failed(error.to_string());
-    let node = node.start().await.map_err(failed)?;
+    let store = match args.memory {
+        true => None,
+        false => Some(data::open::<M>(&args.data, args.durability, args.repair).await?),
+    };
+    let node = data::start(node, store).await?;
+    let _control = if args.memory { None } else { control_in(&args.data, &node) };
     let changes = node.subscribe();
 
     let mut addresses = args.tcp;
@@ -59,6 +67,19 @@ async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
         node.add_peer_with(address, config.clone());
     }
     follow(node, changes, format, printer, signals).await
+}
+
+/// Where `export` and the like find this node. It serves its peers without that, too.
+fn control_in<M: Shown>(dir: &Path, node: &Node<M>) -> Option<control::Control> {
+    control::listen(node.clone(), dir)
+        .inspect_err(|error| {
+            tracing::warn!(
+                "no control socket in {}: {error}; export, import, backup and inspect need this node \
+                 stopped",
+                dir.display()
+            );
+        })
+        .ok()
 }
 
 fn cannot_listen(error: &scuttlebutt_net::ListenError) -> Failure {

@@ -63,19 +63,24 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+        Self::spawn(&mut command(args))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let lines = follow(child.stdout.take().expect("piped"));
         let log = follow(child.stderr.take().expect("piped"));
         Self { child, lines, log }
     }
 
-    /// `serve` with these further arguments on a TCP port of its own, and its address.
+    /// `serve` with these further arguments on a TCP port of its own, and its address. In memory,
+    /// unless they say where.
     pub(crate) fn serve(args: &[&str]) -> (Self, String) {
         let mut all = vec!["serve", "--tcp", "127.0.0.1:0"];
+        if !args.contains(&"--data") {
+            all.push("--memory");
+        }
         all.extend(args);
         let serve = Self::start(&all);
         let line = serve.line();
@@ -129,6 +134,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Ends it as a power cut would, as far as the process is concerned.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("a child");
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
@@ -170,6 +181,34 @@ fn follow(stream: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     lines
+}
+
+/// A folder that nobody else uses, removed when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    /// A path within, as text.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The path of a Unix socket that nobody else uses, removed when dropped.

@@ -1,0 +1,66 @@
+//! `scuttlebutt export`: everything a data directory holds, in the format of npm scuttlebutt's files.
+
+use std::path::Path;
+
+use scuttlebutt::{EventLog, LwwMap, Register};
+use scuttlebutt_net::Node;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::cli::Export;
+use crate::control;
+use crate::data;
+use crate::exit::Failure;
+use crate::file::{self, Place};
+use crate::model::{ModelName, Shown};
+
+/// What a whole file ends with.
+const END: &[u8] = b"\"SYNC\"\n";
+
+pub(crate) async fn run(args: Export) -> Result<(), Failure> {
+    let place = Place::from(args.file.as_str());
+    let dir = &args.data.data;
+    if let Some(running) = control::find(dir).await? {
+        let reader = running.export().await?;
+        return file::write(&place, async |writer| copy(reader, writer).await).await;
+    }
+    match data::model_in(dir).await? {
+        ModelName::Map => export::<LwwMap>(dir, &place).await,
+        ModelName::Events => export::<EventLog>(dir, &place).await,
+        ModelName::Value => export::<Register>(dir, &place).await,
+    }
+}
+
+async fn export<M: Shown>(dir: &Path, place: &Place) -> Result<(), Failure> {
+    let store = data::open::<M>(dir, data::DurabilityName::Synced, false).await?;
+    let node = data::start(Node::builder(M::default()), Some(store)).await?;
+    let written = file::write(place, async |writer| {
+        node.save_to(writer).await.map(|_| ()).map_err(|error| cannot_write(&error))
+    });
+    let written = written.await;
+    node.shutdown().await;
+    written
+}
+
+/// Copies what a node exports, and notices if it breaks off.
+async fn copy(
+    mut reader: impl AsyncRead + Unpin,
+    writer: &mut (dyn AsyncWrite + Unpin + Send),
+) -> Result<(), Failure> {
+    let broken = |error: String| Failure::failed(format!("the node broke off: {error}"));
+    let mut portion = vec![0; 64 << 10];
+    let mut tail: Vec<u8> = Vec::new();
+    loop {
+        let count = reader.read(&mut portion).await.map_err(|error| broken(error.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        writer.write_all(&portion[..count]).await.map_err(|error| cannot_write(&error))?;
+        tail.extend_from_slice(&portion[..count]);
+        tail.drain(..tail.len().saturating_sub(END.len()));
+    }
+    if tail == END { Ok(()) } else { Err(broken("the file is not whole".to_owned())) }
+}
+
+fn cannot_write(error: &std::io::Error) -> Failure {
+    Failure::failed(format!("cannot write the file: {error}"))
+}

@@ -1,0 +1,173 @@
+//! A node's data directory: how it is opened, and what the user is told about it.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use scuttlebutt_net::{Builder, Node, StartError, fresh_id};
+use scuttlebutt_store::{Durability, Opened, Options, Renewed, Store, StoreError};
+
+use crate::exit::{Failure, tell};
+use crate::model::{ModelName, Shown};
+use crate::progress::{Progress, Unit};
+
+/// Where the data is unless the user says otherwise.
+pub(crate) const DEFAULT_DIR: &str = "scuttlebutt-data";
+
+/// What an acknowledged write survives, by the names it has on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityName {
+    /// The end of the machine: it is synced to the disk before it is acknowledged or sent
+    #[default]
+    Synced,
+    /// The end of the process, not that of the machine: faster, many times on a slow disk
+    Buffered,
+}
+
+impl From<DurabilityName> for Durability {
+    fn from(name: DurabilityName) -> Self {
+        match name {
+            DurabilityName::Synced => Durability::Synced,
+            DurabilityName::Buffered => Durability::Buffered,
+        }
+    }
+}
+
+/// Opens the store in a directory, or makes one.
+pub(crate) async fn open<M: Shown>(
+    dir: &Path,
+    durability: DurabilityName,
+    repair: bool,
+) -> Result<Store, Failure> {
+    let options = Options { durability: durability.into(), ..Options::new(M::NAME, fresh_id()) };
+    let dir = dir.to_owned();
+    let opened = off_the_runtime(move || {
+        if repair {
+            self::repair(&dir, &options)?;
+        }
+        Store::open(&dir, options)
+    });
+    let (store, opened) = opened.await?.map_err(|error| failure(&error))?;
+    tell_of(&store, &opened);
+    Ok(store)
+}
+
+fn repair(dir: &Path, options: &Options) -> Result<(), StoreError> {
+    match Store::repair(dir, options) {
+        Ok(repaired) => match repaired.original {
+            None => tracing::info!("nothing is damaged"),
+            Some(original) => {
+                let (kept, dropped) = (repaired.kept, repaired.dropped);
+                tell("repaired", format!("{kept} updates are whole and kept; {dropped}"));
+                tell("repaired", format!("the damaged file is kept as {}", original.display()));
+            }
+        },
+        // There is nothing to repair yet.
+        Err(StoreError::Missing { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn tell_of(store: &Store, opened: &Opened) {
+    let (path, id) = (store.path().display(), store.id());
+    match &opened.renewed {
+        None if opened.created => tracing::info!("data is kept in {path}"),
+        None => {}
+        Some(Renewed::Copied { of }) => tracing::warn!(
+            "{path} is a copy: what was written as {of} is kept, and from now on this node writes as {id}"
+        ),
+        Some(Renewed::MachineStopped { of }) => tracing::warn!(
+            "the machine stopped while {path} was in use with --durability buffered, and the last \
+             writes may be lost; from now on this node writes as {id} instead of {of}"
+        ),
+        Some(_) => tracing::warn!("from now on this node writes as {id}"),
+    }
+    if opened.recovered {
+        tracing::info!("{path} was not closed in order; recovered to its last commit");
+    }
+}
+
+/// A node with this store, and a word on how far reading it has come.
+pub(crate) async fn start<M: Shown>(
+    node: Builder<M>,
+    store: Option<Store>,
+) -> Result<Node<M>, Failure> {
+    let Some(store) = store else {
+        return node.start().await.map_err(|error| start_failure(&error));
+    };
+    let begun = std::time::Instant::now();
+    let mut progress = Progress::new("reading the data", Unit::Updates);
+    let node = node.store(store).on_load(move |at| progress.at(at.updates, at.updates_total));
+    let node = node.start().await.map_err(|error| start_failure(&error))?;
+    let updates = node.read_replica(scuttlebutt::Replica::updates_held);
+    tracing::info!(id = %node.id(), updates, "data read in {:.1?}", begun.elapsed());
+    Ok(node)
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Store(error) => failure(error),
+        error => Failure::failed(error.to_string()),
+    }
+}
+
+/// What went wrong with a store, and which option helps.
+pub(crate) fn failure(error: &StoreError) -> Failure {
+    let hint = match error {
+        StoreError::Locked { .. } => {
+            ": give this one a --data DIR of its own, or --memory to keep nothing"
+        }
+        StoreError::Damaged { .. } => {
+            ": `scuttlebutt serve --repair` keeps a copy of the damaged file and goes on"
+        }
+        StoreError::WrongModel { .. } => ": --model says which",
+        StoreError::ReadOnly { .. } => ": --data DIR says where, --memory keeps nothing",
+        _ => "",
+    };
+    Failure::failed(format!("{error}{hint}"))
+}
+
+/// Whether there is a store in a directory.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    dir.join(scuttlebutt_store::FILE_NAME).exists()
+}
+
+/// The model that a directory holds.
+pub(crate) async fn model_in(dir: &Path) -> Result<ModelName, Failure> {
+    let (at, place) = (dir.to_owned(), dir.display());
+    let held = off_the_runtime(move || Store::model_in(at)).await?.map_err(|e| failure(&e))?;
+    ModelName::from_str(&held, false).map_err(|_| {
+        Failure::failed(format!("{place}: holds a `{held}`, which this command does not know"))
+    })
+}
+
+/// Opens what is in a directory, whatever its model, and does something to it.
+pub(crate) async fn with_store<T: Send + 'static>(
+    dir: &Path,
+    work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let dir = dir.to_owned();
+    let done = off_the_runtime(move || {
+        let options = Options::new(Store::model_in(&dir)?, fresh_id());
+        let (mut store, opened) = Store::open(&dir, options)?;
+        Ok((work(&mut store)?, store, opened))
+    });
+    let (done, store, opened) = done.await?.map_err(|error| failure(&error))?;
+    tell_of(&store, &opened);
+    Ok(done)
+}
+
+/// Does what waits for the disk.
+pub(crate) async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| Failure::failed(format!("this is a fault of scuttlebutt: {panic}")))
+}
+
+/// A path as another process understands it.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,208 @@
+//! Files of updates by name: `-` is stdin or stdout, `.gz` and `.zst` are compressed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
+use scuttlebutt::Imported;
+use serde_json::{Value, json};
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
+
+use crate::exit::{Failure, tell};
+
+/// Where updates are read from or written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// stdin or stdout.
+    Standard,
+    File(PathBuf),
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Self {
+        if text == "-" { Self::Standard } else { Self::File(text.into()) }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    fn of(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Self::Gzip,
+            Some("zst") => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+type Reader = Box<dyn AsyncRead + Unpin + Send>;
+
+/// How far a file was read.
+pub(crate) struct Extent {
+    pub(crate) read: Arc<AtomicU64>,
+    pub(crate) total: u64,
+}
+
+/// Opens a file to read updates from; for stdin its extent is unknown.
+pub(crate) async fn open(place: &Place) -> Result<(Reader, Option<Extent>), Failure> {
+    let Place::File(path) = place else { return Ok((Box::new(tokio::io::stdin()), None)) };
+    let failed = |error: io::Error| Failure::failed(format!("{}: {error}", path.display()));
+    let file = File::open(path).await.map_err(failed)?;
+    let total = file.metadata().await.map_err(failed)?.len();
+    let read = Arc::new(AtomicU64::new(0));
+    let file = BufReader::new(Counted { file, read: read.clone() });
+    let reader: Reader = match Compression::of(path) {
+        Compression::None => Box::new(file),
+        Compression::Gzip => {
+            let mut decoder = GzipDecoder::new(file);
+            // As `gzip` and `cat` make them.
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+        Compression::Zstd => {
+            let mut decoder = ZstdDecoder::new(file);
+            decoder.multiple_members(true);
+            Box::new(decoder)
+        }
+    };
+    Ok((reader, Some(Extent { read, total })))
+}
+
+/// Writes a file by way of another name, so that it is there whole or as it was before.
+pub(crate) async fn write(
+    place: &Place,
+    fill: impl AsyncFnOnce(&mut (dyn AsyncWrite + Unpin + Send)) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let Place::File(path) = place else {
+        let mut stdout = tokio::io::stdout();
+        fill(&mut stdout).await?;
+        return stdout.flush().await.map_err(|error| Failure::failed(error.to_string()));
+    };
+    let failed = |error: io::Error| Failure::failed(format!("{}: {error}", path.display()));
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    let file = File::create(&draft).await.map_err(failed)?;
+    let mut writer: Box<dyn AsyncWrite + Unpin + Send> = match Compression::of(path) {
+        Compression::None => Box::new(tokio::io::BufWriter::new(file)),
+        Compression::Gzip => Box::new(GzipEncoder::new(file)),
+        Compression::Zstd => Box::new(ZstdEncoder::new(file)),
+    };
+    let written = async {
+        fill(&mut writer).await?;
+        writer.shutdown().await.map_err(failed)?;
+        drop(writer);
+        File::open(&draft).await.map_err(failed)?.sync_all().await.map_err(failed)?;
+        tokio::fs::rename(&draft, path).await.map_err(failed)
+    };
+    let written = written.await;
+    if written.is_err() {
+        let _ = tokio::fs::remove_file(&draft).await;
+    }
+    written
+}
+
+/// Counts what is read.
+struct Counted {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.file).poll_read(context, buffer);
+        self.read.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        poll
+    }
+}
+
+/// What became of a file that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    applied: u64,
+    superseded: u64,
+    known: u64,
+    refused: u64,
+    first_refusal: Option<String>,
+    is_complete: bool,
+}
+
+impl Summary {
+    pub(crate) fn of(imported: &Imported) -> Self {
+        let tally = &imported.tally;
+        let refused = tally.updates_malformed
+            + tally.updates_invalid
+            + tally.updates_unverified
+            + tally.updates_early;
+        let first_refusal = imported.refused.as_ref();
+        Self {
+            applied: tally.updates_applied,
+            superseded: tally.updates_superseded,
+            known: tally.updates_stale,
+            refused,
+            first_refusal: first_refusal.map(|(line, why)| format!("line {line}: {why}")),
+            is_complete: imported.is_complete,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "applied": self.applied,
+            "superseded": self.superseded,
+            "known": self.known,
+            "refused": self.refused,
+            "first_refusal": self.first_refusal,
+            "complete": self.is_complete,
+        })
+    }
+
+    pub(crate) fn from_json(value: &Value) -> Self {
+        let count = |name: &str| value[name].as_u64().unwrap_or_default();
+        Self {
+            applied: count("applied"),
+            superseded: count("superseded"),
+            known: count("known"),
+            refused: count("refused"),
+            first_refusal: value["first_refusal"].as_str().map(str::to_owned),
+            is_complete: value["complete"].as_bool().unwrap_or_default(),
+        }
+    }
+
+    /// Tells the user; a file of which something was refused is a failure.
+    pub(crate) fn report(&self) -> Result<(), Failure> {
+        println!(
+            "{} updates imported, {} superseded by newer ones, {} known already",
+            self.applied, self.superseded, self.known
+        );
+        if !self.is_complete {
+            tell(
+                "warning",
+                "the file has no \"SYNC\" line: it was cut off, or is still being written; what it \
+                 holds is imported",
+            );
+        }
+        match &self.first_refusal {
+            Some(first) => {
+                Err(Failure::failed(format!("{} updates were left out; {first}", self.refused)))
+            }
+            None => Ok(()),
+        }
+    }
+}
