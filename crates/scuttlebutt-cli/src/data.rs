@@ -113,18 +113,28 @@ fn start_failure(error: &StartError) -> Failure {
 
 /// What went wrong with a store, and which option helps.
 pub(crate) fn failure(error: &StoreError) -> Failure {
-    let hint = match error {
-        StoreError::Locked { .. } => {
-            ": give this one a --data DIR of its own, or --memory to keep nothing"
-        }
-        StoreError::Damaged { .. } => {
-            ": `scuttlebutt serve --repair` keeps a copy of the damaged file and goes on"
-        }
-        StoreError::WrongModel { .. } => ": --model says which",
-        StoreError::ReadOnly { .. } => ": --data DIR says where, --memory keeps nothing",
-        _ => "",
-    };
-    Failure::failed(format!("{error}{hint}"))
+    Failure::failed(match error {
+        StoreError::Locked { path } => format!(
+            "{}: in use by another process; stop that one, or give this one a directory of its own \
+             with --data DIR, or none with --memory",
+            path.display()
+        ),
+        StoreError::Damaged { path, damage } => format!(
+            "{}: {damage}; `scuttlebutt serve --repair` puts the damaged file aside, goes on with \
+             what is whole and gets the rest from peers that have it",
+            path.display()
+        ),
+        StoreError::WrongModel { path, held, .. } => format!(
+            "{}: holds a {held}; use --model {held}, or another directory with --data DIR",
+            path.display()
+        ),
+        StoreError::ReadOnly { path } => format!(
+            "{}: no permission to write; grant it, use another directory with --data DIR, or none \
+             with --memory",
+            path.display()
+        ),
+        error => error.to_string(),
+    })
 }
 
 /// Whether there is a store in a directory.

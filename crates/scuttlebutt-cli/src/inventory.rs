@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use scuttlebutt::Timestamp;
 use scuttlebutt_store::Inspection;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ const SOURCES_SHOWN_MAX: usize = 20;
 
 /// As one object.
 pub(crate) fn to_json(inspection: &Inspection) -> Value {
-    let at = |at: Option<scuttlebutt::Timestamp>| at.map(scuttlebutt::Timestamp::as_millis);
+    let at = |at: Option<Timestamp>| at.map(number);
     let sources = inspection.sources.iter().map(|(id, source)| {
         json!({
             "id": id.to_string(),
@@ -37,6 +38,11 @@ pub(crate) fn to_json(inspection: &Inspection) -> Value {
         "damage": (!inspection.damage.is_none()).then(|| inspection.damage.to_string()),
         "sources": sources.collect::<Vec<_>>(),
     })
+}
+
+/// A timestamp as JavaScript prints it.
+fn number(at: Timestamp) -> Value {
+    serde_json::from_str(&at.to_string()).unwrap_or_default()
 }
 
 /// For a person to read.

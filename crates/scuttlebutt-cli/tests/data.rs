@@ -65,7 +65,7 @@ fn a_directory_serves_one_node_at_a_time_and_one_model() {
     fails(&again, 1, "--memory");
     fails(&["compact", "--data", &dir], 1, "in use by a node");
     drop(node);
-    fails(&[&again[..], &["--model", "events"]].concat(), 1, "holds a `map`, not a `events`");
+    fails(&[&again[..], &["--model", "events"]].concat(), 1, "holds a map; use --model map");
     assert!(done(&["compact", "--data", &dir]).contains("bytes after"));
 
     for command in ["export", "backup"] {
