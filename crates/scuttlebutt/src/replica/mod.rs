@@ -430,6 +430,8 @@ impl<M: Model> Replica<M> {
     }
 
     fn finish_restoring(&mut self, vector: &VersionVector) {
+        // Where something superseded was let go, no store knows.
+        self.sources.note_gaps();
         self.stored(self.log.head());
         let id = self.id.clone();
         self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));

@@ -74,6 +74,11 @@ impl Source {
             next.gap_before = true;
         }
     }
+
+    /// Remembers that before anything held something may be superseded and gone.
+    fn note_gaps(&mut self) {
+        self.slots.values_mut().for_each(|slot| slot.gap_before = true);
+    }
 }
 
 /// All sources and the version vector over them.
@@ -124,6 +129,11 @@ impl Sources {
 
     pub(crate) fn get_mut(&mut self, index: SourceIndex) -> &mut Source {
         &mut self.list[index.0 as usize]
+    }
+
+    /// Remembers that of any source, before anything held, something may be superseded and gone.
+    pub(crate) fn note_gaps(&mut self) {
+        self.list.iter_mut().for_each(Source::note_gaps);
     }
 
     /// In the order in which they were first seen.

@@ -234,4 +234,47 @@ fn each_change_is_a_new_revision() {
     assert_eq!(r.sources_known(), 2);
     r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
     assert_eq!(revisions.last(), Some(&r.revision()), "nothing is new");
+
+/// What a walk over everything held passes over, source by source: there no mark may promise.
+fn passed_over(r: &Replica<LwwMap>) -> Vec<(String, bool)> {
+    let mut delta = r.delta(&VersionVector::new());
+    let steps = std::iter::from_fn(|| {
+        let step = r.delta_next(&mut delta)?;
+        Some((step.entry.update.id().to_string(), step.passed_over))
+    });
+    steps.collect()
+}
+
+/// I2: of what was superseded and let go nobody knows any more after a restart where it stood. So a
+/// catch-up that breaks off half-way must not have promised anything past it.
+#[test]
+fn i2_a_restored_replica_promises_nothing_past_what_it_let_go() {
+    let mut r = stored("R");
+    set(&mut r, "k", 10.0);
+    set(&mut r, "j", 20.0);
+    set(&mut r, "k", 30.0);
+    r.remote_update(NOW, update(r#"[["x",2],5,"B"]"#));
+    r.remote_update(NOW, update(r#"[["j",0],3,"B"]"#)); // superseded when it came: nowhere in the log
+    r.stored(r.head());
+    // Once past the first, a mark promises nothing of that source until the end.
+    let at_first = |steps: Vec<(String, bool)>| (steps[0].clone(), steps[1].clone());
+    let expected = (("B@5".to_owned(), true), ("R@20".to_owned(), true));
+    assert_eq!(at_first(passed_over(&r)), expected);
+
+    let kept =
+        [(1, r#"[["j",20],20,"R"]"#), (2, r#"[["k",30],30,"R"]"#), (3, r#"[["x",2],5,"B"]"#)];
+    let mut at = stored("R");
+    at.restore_at(kept.map(|(position, line)| (position, update(line))), &r.version_vector());
+    assert_eq!(at_first(passed_over(&at)), expected);
+    let mut any = stored("R");
+    any.restore(kept.map(|(_, line)| update(line)), &r.version_vector());
+    assert_eq!(at_first(passed_over(&any)), expected);
+    // What comes afterwards is known.
+    set(&mut at, "new", 40.0);
+    set(&mut at, "newer", 50.0);
+    at.stored(at.head());
+    let mut delta = at.delta(&vector(&[("R", 30.0), ("B", 5.0)]));
+    while let Some(step) = at.delta_next(&mut delta) {
+        assert!(!step.passed_over);
+    }
 }
