@@ -133,8 +133,24 @@ fn read(work: &Path, options: &Options) -> Result<Remains, StoreError> {
         // Two lives of the store may have used one position: number them anew.
         remains.updates = (0..).zip(found.into_iter().map(|(_, update)| update)).collect();
         remains.salvaged = true;
+    } else if remains.damage.is_none() {
+        remains.damage.engine =
+            guarded(work, || check(work, &options.limits)).err().map(|error| match error {
+                StoreError::Damaged { damage, .. } => damage.engine.unwrap_or_default(),
+                error => error.to_string(),
+            });
     }
     Ok(remains)
+}
+
+/// Lets the engine verify what only it uses: a file from which everything can be read may still be
+/// one that cannot be written.
+fn check(work: &Path, limits: &StoreLimits) -> Result<(), StoreError> {
+    let mut engine = Engine::open(work, limits, None)?;
+    if engine.database.check_integrity().at(work, DOING)? {
+        return Ok(());
+    }
+    Err(StoreError::damaged(work, Damage::of_engine("its free space was not what it should be")))
 }
 
 fn read_with_engine(work: &Path, limits: &StoreLimits) -> Result<Remains, StoreError> {

@@ -1,5 +1,7 @@
 //! Looking at stores and taking care of them: inspection, backups, ranges, compaction.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says: this cannot fail here")]
+
 mod common;
 
 use std::fs;

@@ -3,6 +3,8 @@
 //! The victim is this test program itself: it writes as fast as it can and prints the number of
 //! each write that the store has confirmed. `SCUTTLEBUTT_SEED` repeats a run's moments.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says: this cannot fail here")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

@@ -1,5 +1,7 @@
 //! Opening: what is found, what is refused, and when a store must take a fresh id.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says: this cannot fail here")]
+
 mod common;
 
 use std::fs;

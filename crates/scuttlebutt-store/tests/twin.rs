@@ -1,5 +1,7 @@
 //! Random lives of a store against a replica that only lives in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says: this cannot fail here")]
+
 mod common;
 
 use common::{StoredMap, TempDir, assert_same, options, source};

@@ -1,7 +1,6 @@
 //! What the tests of a store share: directories that go away, and a replica with its store.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "these are tests, in a file of their own")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
