@@ -234,6 +234,7 @@ fn each_change_is_a_new_revision() {
     assert_eq!(r.sources_known(), 2);
     r.remote_update(NOW, update(r#"[["b",1],20,"B"]"#));
     assert_eq!(revisions.last(), Some(&r.revision()), "nothing is new");
+}
 
 /// What a walk over everything held passes over, source by source: there no mark may promise.
 fn passed_over(r: &Replica<LwwMap>) -> Vec<(String, bool)> {
