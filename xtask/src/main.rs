@@ -2,6 +2,7 @@
 //! types here is what CI runs. One file per task; this one only chooses.
 
 mod bench;
+mod crash;
 mod fuzz;
 mod mutants;
 mod shell;
@@ -32,6 +33,8 @@ enum Task {
     /// Run whole clusters in virtual time, from seeds
     #[command(disable_help_flag = true)]
     Sim(sim::Options),
+    /// Kill nodes that write to the disk, and look at what is left
+    Crash(crash::Options),
     /// Fuzz what reads bytes from outside
     Fuzz(fuzz::Options),
     /// Put deliberate faults into a copy of the core and demand that the tests notice each
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
         Task::Bench(task) => bench::run(&task),
+        Task::Crash(options) => crash::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),
         Task::Sim(options) => sim::run(&options),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::crash;
 use crate::fuzz;
 use crate::shell::{self, cargo, program, root, target_dir};
 use crate::sim;
@@ -18,7 +19,7 @@ use crate::wasm;
 /// What to run.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Leave out what is slow: documentation, simulated clusters, wasm, licences
+    /// Leave out what is slow: documentation, fuzzers, simulated clusters, crashes, wasm, licences
     #[arg(long)]
     quick: bool,
 }
@@ -78,6 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             sim::simulate(&["--fixed"])?;
             sim::simulate(&["--seeds", "500", "--twice"]).map(passed)
         });
+        report
+            .step("crashes", || crash::run(&crash::Options { rounds: 50, seed: None }).map(passed));
         report.step("wasm", wasm_build);
         report.step("licences and sources", licences);
     }
