@@ -181,8 +181,9 @@ fn small_worlds(options: &Options) -> ExitCode {
                 while let Some(world) = SMALL_WORLDS.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();
                     let census = explore(world);
-                    println!("{:<42}{:>4} s {census}", world.name, begun.elapsed().as_secs());
-                    has_failed.fetch_or(census.violation.is_some(), Ordering::Relaxed);
+                    println!("{:<48}{:>4} s {census}", world.name, begun.elapsed().as_secs());
+                    let is_proved = census.violation.is_none() && !census.is_cut_short;
+                    has_failed.fetch_or(!is_proved, Ordering::Relaxed);
                 }
             });
         }

@@ -319,15 +319,15 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Writes everything inside but the limits and the verifier: two replicas that print alike act
-    /// alike. For whoever visits every state there is; what it prints may change at any time.
+    /// Writes everything inside but the limits, the verifier and how many links there were: two
+    /// replicas that print alike act alike. For whoever visits every state there is; what it prints may change at any time.
     #[doc(hidden)]
     pub fn internals(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result
     where
         M: std::fmt::Debug,
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
-        let rest = (&self.clock, &self.returned, self.links);
+        let rest = (&self.clock, &self.returned);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 

@@ -332,11 +332,51 @@ impl Session {
         self.carry.len() - self.carried
     }
 
-    /// Writes everything inside that decides what happens next: two sessions that print alike act
-    /// alike.
+    /// Writes everything inside that decides what is sent and what becomes of what arrives: two
+    /// sessions of one configuration that print alike do so alike. For whoever visits every state
+    /// there is; what it prints may change at any time.
     #[doc(hidden)]
     pub fn internals(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        write!(out, "{:?}", Self { tally: Tally::default(), ..self.clone() })
+        // By name, so that a new field has to be thought of here.
+        let Self {
+            config: _,
+            link,
+            decoder,
+            receiving,
+            sending,
+            carry,
+            carried,
+            is_digest_due,
+            unanswered,
+            histories_owed,
+            is_ahead_of_digest,
+            histories_sent,
+            ahead,
+            understands_marks,
+            told,
+            cursor,
+            has_passed_over,
+            // Spares the driver an event that tells nothing new.
+            confirmed: _,
+            is_leaving,
+            peer_has_ended,
+            is_closed,
+            was_synced,
+            digest_deadline_ms,
+            digest_wait_ms: _,
+            ask_again_at_ms,
+            asked_again_ms,
+            events,
+            events_max: _,
+            tally: _,
+        } = self;
+        let bytes = (decoder, carry, carried);
+        let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
+        let position = (ahead, understands_marks, told, cursor, has_passed_over);
+        let end = (is_leaving, peer_has_ended, is_closed, was_synced);
+        let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms);
+        let state = (receiving, sending, owed, position, end);
+        write!(out, "{:?}", (link, bytes, state, times, events))
     }
 
     /// How often each thing happened so far.
