@@ -1,7 +1,8 @@
 //! What the production code did and what the rules said, remembered: each is asked once.
 //!
-//! What an operation does depends on the site alone, so of a hundred million states only the few
-//! hundred thousand distinct pairs of a site and an operation cost more than a look into a table.
+//! What an operation does depends on the site alone. There are far fewer distinct pairs of a site
+//! and an operation than steps between states, and only the first step with each costs more than a
+//! look into a table.
 
 use scuttlebutt::Update;
 

@@ -89,8 +89,8 @@ impl<'w> Moves<'w> {
             return;
         }
         let way = self.ways.get(state.ways[link]);
-        for from in 0..2 {
-            if way[from].len() > 0 {
+        for (from, queue) in way.iter().enumerate() {
+            if queue.len() > 0 {
                 actions.push(Action::Deliver { link, from });
             }
             if self.world.pace == Pace::Any && self.may_send(state, link, from) {

@@ -92,7 +92,6 @@ impl<T: Hash + Eq> Numbers<T> {
         let mask = self.slots.len() - 1;
         let mut slot = hasher.finish() as usize & mask;
         while let Some(number) = self.slots[slot].checked_sub(1)
-            // While the table grows, equal things cannot come.
             && self.things[number as usize] != *thing
         {
             slot = (slot + 1) & mask;

@@ -8,9 +8,11 @@ use super::numbers::Numbers;
 use super::state::State;
 use super::{Census, SmallWorld};
 
-/// States of a world, at most: each takes about 50 bytes, and what is remembered of sites about 1 GB,
-/// so about 6 GB.
-const STATES_MAX: usize = 100_000_000;
+/// States of a world, at most: at 50 bytes each about 3 GB.
+const STATES_MAX: usize = 64_000_000;
+/// Operations remembered of a world, at most: with the sites that they lead to, at 600 bytes each,
+/// about 3 GB.
+const OPERATIONS_MAX: usize = 5_000_000;
 
 struct Search<'w> {
     world: &'w SmallWorld,
@@ -22,7 +24,7 @@ struct Search<'w> {
     actions: Vec<Action>,
 }
 
-/// The state before, and how manieth of its actions was done. In two halves, to take five bytes.
+/// The state before, and which of its actions was done. As bytes, to take five of them and not eight.
 #[derive(Clone, Copy)]
 struct Origin {
     before: [u8; 4],
@@ -74,7 +76,7 @@ impl Search<'_> {
                 census.depth += 1;
                 level_end = self.states.len();
             }
-            if self.states.len() > STATES_MAX {
+            if self.states.len() > STATES_MAX || self.moves.memo.operations() > OPERATIONS_MAX {
                 census.is_cut_short = true;
                 return Ok(());
             }
