@@ -123,7 +123,11 @@ impl fmt::Display for Census {
     }
 }
 
-/// Visits every state of a world.
+/// Visits every state of a world, as long as there are no more than fit into about 6 GB.
+///
+/// # Panics
+///
+/// If the world has more than three links or four writes.
 ///
 /// ```
 /// use scuttlebutt_sim::small_worlds::{SMALL_WORLDS, SmallWorld, explore};
