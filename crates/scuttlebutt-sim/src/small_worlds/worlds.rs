@@ -86,4 +86,5 @@ pub const SMALL_WORLDS: &[SmallWorld] = &[
     SmallWorld { name: "triangle, tie", writes: TIE, ..ON_TRIANGLE },
     SmallWorld { name: "triangle, tie, loss", writes: TIE, loss: Some(0), ..ON_TRIANGLE },
     SmallWorld { name: "triangle, tie, cut", writes: TIE, cuts: 1, ..ON_TRIANGLE },
+    SmallWorld { name: "triangle, contended", ..ON_TRIANGLE },
 ];
