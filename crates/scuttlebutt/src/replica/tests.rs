@@ -179,3 +179,44 @@ fn a_register_holds_one_update_for_each_writer_at_most() {
     assert_eq!(r.model().get::<u32>().unwrap(), Some(100));
     assert_eq!(r.updates_held(), 3);
 }
+
+#[test]
+fn a_cursor_from_now_on_shows_nothing_old() {
+    let mut r = replica("R");
+    r.local_update(NOW, LwwMap::set("old", &1).unwrap()).unwrap();
+    let mut cursor = r.change_cursor();
+    assert_eq!(r.changes(&mut cursor).count(), 0);
+    r.local_update(NOW, LwwMap::set("new", &1).unwrap()).unwrap();
+    assert_eq!(r.changes(&mut cursor).count(), 1);
+}
+
+#[test]
+fn a_contested_identity_is_given_up() {
+    let mut r = replica("R");
+    r.remote_update(NOW, update(r#"[["k",1],50,"R"]"#));
+    assert!(r.is_identity_contested());
+    r.renew_identity(source("S"));
+    assert!(!r.is_identity_contested());
+    let written = r.local_update(NOW, LwwMap::set("k", &2).unwrap()).unwrap();
+    assert_eq!((r.id(), written.source()), (&source("S"), &source("S")));
+    assert!(r.version_vector().includes(&source("S"), written.timestamp()));
+    assert!(!r.version_vector().includes(&source("R"), Timestamp::new(50.0).unwrap()));
+}
+
+/// I8: a bound is the last that is allowed.
+#[test]
+fn i8_bounds_hold_to_the_last_byte() {
+    let first = update(r#"[["k",1],50,"A"]"#);
+    let second = update(r#"[["j",1],60,"A"]"#);
+    let mut measured = replica("R");
+    measured.remote_update(NOW, first.clone());
+    let held = measured.log.bytes() + measured.sources.bytes();
+    for (spare, is_refused) in [(0, false), (1, true)] {
+        let held_bytes_max = held + second.heap_bytes() - spare;
+        let limits = Limits { held_bytes_max, ..Limits::default() };
+        let mut r = Replica::with_limits(source("R"), LwwMap::new(), limits);
+        assert_eq!(r.remote_update(NOW, first.clone()), Outcome::Applied);
+        let outcome = r.remote_update(NOW, second.clone());
+        assert_eq!(matches!(outcome, Outcome::Full(_)), is_refused, "{outcome:?}");
+    }
+}

@@ -279,3 +279,14 @@ fn i2_a_restored_replica_promises_nothing_past_what_it_let_go() {
         assert!(!step.passed_over);
     }
 }
+
+/// What is superseded by what stands before it, as after a repair, gets no place; its position is not
+/// used again.
+#[test]
+fn a_position_is_used_once_also_by_what_comes_back_superseded() {
+    let mut r = stored("R");
+    let kept = [(0, r#"[["k",3],30,"B"]"#), (1, r#"[["j",2],20,"A"]"#), (5, r#"[["k",1],10,"A"]"#)];
+    r.restore_at(kept.map(|(position, line)| (position, update(line))), &VersionVector::new());
+    assert_eq!((r.head(), r.durable(), r.updates_held()), (6, 6, 2));
+    assert_eq!(r.take_released(), [5]);
+}
