@@ -40,7 +40,7 @@ pub use coverage::{COVERING_RARE_RUNS, COVERING_RUNS, Coverage, EXPECTED, RARE, 
 pub use disk::{Disk, SimulatedDisk};
 pub use run::{Report, run, run_subject, shrink};
 pub use scenario::{Faults, Keys, ModelKind, Scenario, Topology};
-pub use subject::{EventsSubject, MapSubject, Subject, ValueSubject};
+pub use subject::{EventsSubject, MapSubject, RetainedSubject, Subject, ValueSubject};
 pub use timeline::{Sample, Timeline};
 pub use trace::Trace;
 pub use world::Violation;

@@ -2,7 +2,7 @@
 
 use crate::coverage::Coverage;
 use crate::scenario::{ModelKind, Scenario, Topology};
-use crate::subject::{EventsSubject, MapSubject, Subject, ValueSubject};
+use crate::subject::{EventsSubject, MapSubject, RetainedSubject, Subject, ValueSubject};
 use crate::timeline::Timeline;
 use crate::world::{Violation, World};
 
@@ -33,6 +33,9 @@ pub fn run(scenario: Scenario, keeps_account: bool) -> Report {
     match scenario.model {
         ModelKind::Map => run_subject(&MapSubject, scenario, keeps_account),
         ModelKind::Events => run_subject(&EventsSubject, scenario, keeps_account),
+        ModelKind::RetainedEvents(count) => {
+            run_subject(&RetainedSubject { count }, scenario, keeps_account)
+        }
         ModelKind::Value => run_subject(&ValueSubject, scenario, keeps_account),
     }
 }

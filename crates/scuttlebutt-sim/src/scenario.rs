@@ -53,6 +53,8 @@ pub enum ModelKind {
     Map,
     /// `EventLog`.
     Events,
+    /// `EventLog` that keeps so many events of each name.
+    RetainedEvents(usize),
     /// `Register`.
     Value,
 }
@@ -176,7 +178,7 @@ impl Scenario {
         let hostiles = some(chance, 0.2).min(nodes.saturating_sub(2));
         let originals = some(chance, 0.2).min((nodes - hostiles).saturating_sub(2));
         let one_way = some(chance, 0.15).min((nodes - hostiles - originals).saturating_sub(2));
-        Self {
+        let mut scenario = Self {
             seed,
             model,
             nodes,
@@ -195,6 +197,10 @@ impl Scenario {
             hostiles,
             liars: hostiles > 0 && chance.happens(0.25),
             one_way,
+        };
+        if model == ModelKind::Events && chance.happens(0.5) {
+            scenario.model = ModelKind::RetainedEvents(chance.between(1, 20) as usize);
         }
+        scenario
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scuttlebutt::{Change, EventLog, LwwMap, Model, Register, Update};
+use scuttlebutt::{Change, EventLog, LwwMap, Model, Register, Retention, Update};
 
 use crate::chance::Chance;
 use crate::scenario::Keys;
@@ -77,6 +77,40 @@ impl Subject for EventsSubject {
     fn expected(&self, updates: &[&Update]) -> String {
         let events: Vec<&str> = updates.iter().map(|update| update.change()).collect();
         format!("[{}]", events.join(","))
+    }
+}
+
+/// `EventLog` with a retention, with an oracle that lists and cuts.
+pub struct RetainedSubject {
+    /// Events of each name that are kept.
+    pub count: usize,
+}
+
+impl Subject for RetainedSubject {
+    type Model = EventLog;
+
+    fn new_model(&self) -> EventLog {
+        EventLog::with_retention(Retention { count_max: self.count, ..Retention::default() })
+    }
+
+    fn change(&self, chance: &mut Chance, keys: Keys) -> Change {
+        EventsSubject.change(chance, keys)
+    }
+
+    fn expected(&self, updates: &[&Update]) -> String {
+        let mut left: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept = Vec::new();
+        for update in updates.iter().rev() {
+            let event: Vec<serde_json::Value> =
+                serde_json::from_str(update.change()).expect("an event is an array");
+            let left = left.entry(event[0].to_string()).or_insert(self.count);
+            if *left > 0 {
+                *left -= 1;
+                kept.push(update.change());
+            }
+        }
+        kept.reverse();
+        format!("[{}]", kept.join(","))
     }
 }
 

@@ -18,7 +18,8 @@ mod wire;
 pub use file::{Export, Import, ImportError, Imported};
 pub use limits::{Bound, LimitExceeded, Limits};
 pub use model::{
-    EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, laws,
+    EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, Retention,
+    laws,
 };
 pub use replica::{
     ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Replica, Revision, Trust, Verifier,

@@ -1,6 +1,6 @@
 //! Named events that everybody receives exactly once: the original's `scuttlebutt/events`.
 //!
-//! It keeps every event for ever. It never calls anybody back: whoever wants to hear of new events
+//! It keeps every event, or as many as its [`Retention`] says. It never calls anybody back: whoever wants to hear of new events
 //! reads them from the replica with a cursor ([`crate::Replica::changes`]).
 
 use std::collections::BTreeMap;
@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::json::{self, JsString, ToCanonicalError};
+use crate::model::retention::{Kept, Retention};
 use crate::model::{Merge, Model};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::{Change, Update, UpdateId};
 
-/// A grow-only log of events, each a name and any number of JSON arguments.
+/// A log of events, each a name and any number of JSON arguments.
 ///
-/// *Under concurrency:* every event is kept; none supersedes another. Each replica delivers each
+/// *Under concurrency:* every event is kept; none supersedes another, unless a [`Retention`] says how
+/// many of a name are enough: then the newest are kept, the same everywhere. Each replica delivers each
 /// event exactly once, in the order of arrival, which differs between replicas; events of one
 /// source arrive in the order in which it emitted them, unless a link broke off before its history
 /// was complete. The history, [`EventLog::iter`], is in the order of (timestamp, source), the same
@@ -42,6 +44,8 @@ use crate::update::{Change, Update, UpdateId};
 #[doc(alias = "Events")]
 pub struct EventLog {
     events: BTreeMap<UpdateId, Update>,
+    /// By name, if not everything is kept.
+    retained: Option<(Retention, BTreeMap<JsString, Kept>)>,
 }
 
 impl EventLog {
@@ -49,6 +53,14 @@ impl EventLog {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty log that keeps no more than `retention` says. All replicas should say the same: one
+    /// that keeps less has less to pass on, and a peer that catches up with it hears of the rest only
+    /// that it is gone.
+    #[must_use]
+    pub fn with_retention(retention: Retention) -> Self {
+        Self { events: BTreeMap::new(), retained: Some((retention, BTreeMap::new())) }
     }
 
     /// The change that emits the event `name`. `arguments` serializes to an array (a tuple, a
@@ -88,7 +100,7 @@ impl EventLog {
         self.events.len()
     }
 
-    /// Whether nothing was ever emitted.
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
@@ -108,15 +120,33 @@ impl EventLog {
     }
 }
 
+impl EventLog {
+    /// Lets go of what is too much now that `update` is there.
+    fn retain(&mut self, name: JsString, update: &Update) -> Merge {
+        let Some((retention, names)) = &mut self.retained else { return Merge::kept() };
+        let kept = names.entry(name).or_default();
+        kept.insert(update);
+        let mut gone = Vec::new();
+        while let Some(oldest) = kept.let_go(retention) {
+            self.events.remove(&oldest);
+            gone.push(oldest);
+        }
+        match gone.contains(&update.id()) {
+            true => Merge::superseded(),
+            false => Merge::superseding(gone),
+        }
+    }
+}
+
 impl Model for EventLog {
     fn apply(&mut self, update: &Update) -> Merge {
         match Event::of(update) {
             Some(event) if event.name.as_str() == Some("__proto__") => {
                 Merge::invalid("`__proto__` is no event name: replicas of the original refuse it")
             }
-            Some(_) => {
+            Some(event) => {
                 self.events.insert(update.id(), update.clone());
-                Merge::kept()
+                self.retain(event.name, update)
             }
             None => Merge::invalid("an event is an array that starts with its name"),
         }
@@ -195,6 +225,60 @@ mod tests {
         assert_eq!(text(EventLog::emit("e", &(1, "x"))), Some(r#"["e",1,"x"]"#.to_owned()));
         assert_eq!(text(EventLog::emit("e", "x")), None);
         assert_eq!(text(EventLog::emit("__proto__", &())), None);
+    }
+
+    /// Each bound, alone and together, against the laws.
+    #[test]
+    fn what_is_retained_does_not_depend_on_the_order() {
+        let changes: Vec<Change> = (0..12)
+            .map(|n| EventLog::emit(["a", "b"][n % 2], &["x".repeat(n)]).expect("an event"))
+            .collect();
+        let all = Retention::default();
+        let retentions = [
+            Retention { count_max: 0, ..all },
+            Retention { count_max: 3, ..all },
+            Retention { age_ms_max: 4.0, ..all },
+            Retention { bytes_max: 30, ..all },
+            Retention { count_max: 4, age_ms_max: 9.0, bytes_max: 50 },
+            all,
+        ];
+        for retention in retentions {
+            let checked =
+                crate::laws::check(|| EventLog::with_retention(retention), &changes, 200, 1);
+            checked.unwrap_or_else(|violation| panic!("{retention:?}: {violation}"));
+        }
+    }
+
+    #[test]
+    fn the_newest_of_each_name_are_retained() {
+        let emit = |log: &mut EventLog, name: &str, at: u32| {
+            let line = format!(r#"[["{name}",{at}],{at},"A"]"#);
+            log.apply(&Update::from_json(&line).expect("an update"))
+        };
+        let all = Retention::default();
+        let mut log = EventLog::with_retention(Retention { count_max: 2, ..all });
+        for at in [10, 30, 40] {
+            emit(&mut log, "e", at);
+        }
+        assert_eq!(emit(&mut log, "e", 20), Merge::superseded(), "older than both that are kept");
+        emit(&mut log, "f", 5);
+        assert_eq!(log.view(), r#"[["f",5],["e",30],["e",40]]"#);
+
+        let mut log = EventLog::with_retention(Retention { age_ms_max: 10.0, ..all });
+        for at in [10, 20, 21] {
+            emit(&mut log, "e", at);
+        }
+        assert_eq!(log.view(), r#"[["e",20],["e",21]]"#);
+
+        // `["e",10]` has eight bytes.
+        let mut log = EventLog::with_retention(Retention { bytes_max: 9, ..all });
+        for at in [10, 20, 30] {
+            emit(&mut log, "e", at);
+        }
+        assert_eq!(log.view(), r#"[["e",20],["e",30]]"#);
+        let mut log = EventLog::with_retention(Retention { bytes_max: 0, ..all });
+        emit(&mut log, "e", 10);
+        assert_eq!(log.len(), 1, "the newest is always kept");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod event_log;
 pub mod laws;
 mod lww_map;
 mod register;
+mod retention;
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 pub use event_log::{EmitError, Event, EventLog};
 pub use lww_map::{LwwMap, MapChange, MapEntry};
 pub use register::Register;
+pub use retention::Retention;
 
 use crate::update::{Update, UpdateId};
 
