@@ -92,17 +92,12 @@ impl Update {
     /// When the change is longer than 4 GiB.
     #[must_use]
     pub fn new(change: &Change, timestamp: Timestamp, source: SourceId) -> Self {
-        Self::from_parts(change.as_json(), timestamp, source, "")
-    }
-
-    /// `change` and `extras` are canonical text; `extras` is empty or starts with a comma.
-    fn from_parts(change: &str, timestamp: Timestamp, source: SourceId, extras: &str) -> Self {
-        let mut body = String::with_capacity(change.len() + extras.len() + 24);
+        let change = change.as_json();
+        let mut body = String::with_capacity(change.len() + 24);
         body.push_str(change);
         body.push(',');
         timestamp.write_json(&mut body);
         let stamped_len = u32::try_from(body.len()).expect("a change is shorter than 4 GiB");
-        body.push_str(extras);
         Self { source, timestamp, change_len: change.len() as u32, stamped_len, body: body.into() }
     }
 
@@ -153,10 +148,15 @@ impl Update {
         let id =
             json::JsString::from_json_literal(source).map_err(|_| InvalidUpdate::SourceType)?;
         let id = SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)?;
-        // Canonical text has no space, so the extras are what stands between the source and `]`.
-        let source_end = source.as_ptr() as usize - text.as_ptr() as usize + source.len();
-        let extras = &text[source_end..text.len() - 1];
-        Ok(Self::from_parts(change, timestamp, id, extras))
+        // Canonical text has no space: the source stands between two commas, after `[change,timestamp`
+        // and before the extras and `]`.
+        let source_start = source.as_ptr() as usize - text.as_ptr() as usize;
+        let stamped = &text[1..source_start - 1];
+        let extras = &text[source_start + source.len()..text.len() - 1];
+        let stamped_len = u32::try_from(stamped.len()).expect("a change is shorter than 4 GiB");
+        let body =
+            if extras.is_empty() { stamped.into() } else { [stamped, extras].concat().into() };
+        Ok(Self { source: id, timestamp, body, change_len: change.len() as u32, stamped_len })
     }
 
     /// Who wrote it.
