@@ -105,28 +105,29 @@ fn rates(dir: &Path, options: &Options, time: Duration) -> Result<()> {
     println!("durable updates per second (about 120 bytes each), synced\n");
     let line = sample_line()?;
     let kinds = [1, 16, 256];
-    let mut all = kinds.map(|_| [const { Vec::new() }; 4]);
+    let mut all = kinds.map(|_| [const { Vec::new() }; 5]);
     // In turns, because disks have moods.
     for turn in 0..TURNS {
         for (writers, all) in kinds.into_iter().zip(&mut all) {
             let name = |kind| dir.join(format!("{kind}-{writers}-{turn}"));
             let (rate, group) = concurrent(&name("store"), options, writers, time)?;
+            let alone = batched_rate(&name("alone"), options, group, time)?;
             let bare = bare_rate(&name("bare"), &line, group, time)?;
             let raw = raw_rate(&name("raw"), &line, group, time)?;
-            for (all, one) in all.iter_mut().zip([rate, bare, raw, group as f64]) {
+            for (all, one) in all.iter_mut().zip([rate, alone, bare, raw, group as f64]) {
                 all.push(one);
             }
         }
     }
     let medians = all.map(|all| all.map(median));
-    for (writers, [rate, bare, raw, group]) in kinds.into_iter().zip(medians) {
+    for (writers, [rate, alone, bare, raw, group]) in kinds.into_iter().zip(medians) {
         println!(
-            "{writers:>4} writers {rate:>9.0}  ({:>5.1} x one writer; {group:>3} per commit)   \
-             bare engine, same groups {bare:>9.0} (store: {:.2} of it)   \
-             append and sync, same groups {raw:>9.0} (store: {:.2} of it)",
+            "{writers:>4} writers {rate:>9.0}, {:.1} x one writer, {group} per commit\n     \
+             the same groups without threads: store {alone:>9.0} ({:.2} of the bare engine), \
+             bare engine {bare:>9.0}, append and sync {raw:>9.0}; writers {:.2} of the bare engine",
             rate / medians[0][0],
+            alone / bare,
             rate / bare,
-            rate / raw,
         );
     }
     println!();
@@ -227,6 +228,21 @@ fn sample_line() -> Result<Vec<u8>> {
     let mut replica = Replica::new(id(1), EventLog::new());
     let update = replica.local_update(1.7e12, EventLog::emit(EVENT, &[12_345])?)?;
     Ok(update.to_json().into_bytes())
+}
+
+/// The store in one thread: what is left without handing over between threads.
+fn batched_rate(dir: &Path, options: &Options, group: usize, time: Duration) -> Result<f64> {
+    let (store, _) = Store::open(dir, options.clone())?;
+    let mut state = State::new(store.load(Replica::new(store.id(), EventLog::new()), |_| ())?);
+    let (started, mut count) = (Instant::now(), 0);
+    while started.elapsed() < time {
+        for _ in 0..group {
+            state.replica.local_update(1.7e12, EventLog::emit(EVENT, &[count])?)?;
+            count += 1;
+        }
+        commit(&store, &mut state)?;
+    }
+    Ok(count as f64 / started.elapsed().as_secs_f64())
 }
 
 fn bare_rate(path: &Path, line: &[u8], group: usize, time: Duration) -> Result<f64> {
