@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use scuttlebutt::SourceId;
+use scuttlebutt::{Retention, SourceId};
 use scuttlebutt_net::Address;
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
@@ -136,6 +136,9 @@ pub(crate) struct Serve {
     pub(crate) read_only: bool,
 
     #[command(flatten)]
+    pub(crate) keep: KeepArgs,
+
+    #[command(flatten)]
     pub(crate) format: FormatArgs,
 }
 
@@ -147,6 +150,9 @@ Examples:
     scuttlebutt serve --tcp 127.0.0.1:0 --peer 127.0.0.1:7000 --data second
   An event log on a Unix socket, its events as JSON, kept in memory alone:
     scuttlebutt serve --model events --unix /tmp/events.sock --json --memory
+
+  The newest 1,000 events of each name, of the last week:
+    scuttlebutt serve --model events --data log --keep-count 1000 --keep-age 604800
 
 The data directory belongs to one node at a time. A copy of it, or a backup, may be used on another
 machine: the node there notices, and writes under an id of its own. --durability buffered is faster
@@ -461,6 +467,36 @@ pub(crate) struct PeerArgs {
     pub(crate) timeout: Duration,
 }
 
+/// How many events stay.
+#[derive(Args)]
+#[command(
+    next_help_heading = "How many events to keep, for each event name; all peers should say the same"
+)]
+pub(crate) struct KeepArgs {
+    /// Let an event go once there are N newer ones
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_count: Option<usize>,
+
+    /// Let an event go once the newest was emitted so much later
+    #[arg(long, value_name = "SECONDS", value_parser = parse_age)]
+    pub(crate) keep_age: Option<f64>,
+
+    /// Let an event go once the newer ones have so many bytes, as JSON text
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) keep_bytes: Option<usize>,
+}
+
+impl KeepArgs {
+    pub(crate) fn retention(&self) -> Retention {
+        let all = Retention::default();
+        Retention {
+            count_max: self.keep_count.unwrap_or(all.count_max),
+            age_ms_max: self.keep_age.map_or(all.age_ms_max, |seconds| seconds * 1_000.0),
+            bytes_max: self.keep_bytes.unwrap_or(all.bytes_max),
+        }
+    }
+}
+
 /// Which data.
 #[derive(Args)]
 pub(crate) struct DataArgs {
@@ -499,6 +535,13 @@ fn parse_tcp(text: &str) -> Result<Address, String> {
         Ok(address @ Address::Tcp(_)) => Ok(address),
         Ok(_) => Err("that is a Unix socket: use --unix PATH".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_age(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds >= 0.0 => Ok(seconds),
+        _ => Err("write a number of seconds, 0 or more".to_owned()),
     }
 }
 

@@ -200,6 +200,39 @@ fn damage_is_told_and_repaired_only_when_asked() {
     drop(node);
 }
 
+#[test]
+fn an_event_log_keeps_as_much_as_it_is_told_to() {
+    let folder = Folder::new();
+    let dir = folder.file("log");
+    let events =
+        |args: &[&str]| Running::serve(&[&["--data", &dir, "--model", "events"], args].concat());
+    let dump = |peer: &str| done(&["dump", "--peer", peer, "--model", "events"]);
+    let (node, peer) = events(&[]);
+    // By one source, whose newest event is always held.
+    let lines: String = (1..=4).map(|n| format!("[[\"tick\",{n}],{n},\"A\"]\n")).collect();
+    let file = format!("{lines}[[\"tock\",1],5,\"A\"]\n\"SYNC\"\n");
+    std::fs::write(folder.file("events"), file).expect("a file");
+    done(&["import", &folder.file("events"), "--data", &dir]);
+    assert_eq!(dump(&peer).lines().count(), 5);
+    node.kill();
+
+    let (mut node, peer) = events(&["--keep-count", "2"]);
+    assert_eq!(dump(&peer), "[\"tick\",3]\n[\"tick\",4]\n[\"tock\",1]\n");
+    done(&["emit", "--peer", &peer, "tick", "5"]);
+    let kept = "[\"tick\",4]\n[\"tock\",1]\n[\"tick\",5]\n";
+    assert_eq!(dump(&peer), kept);
+    // A peer that has nothing gets what is kept.
+    let (_other, beyond) = Running::serve(&["--model", "events", "--peer", &peer]);
+    while dump(&beyond) != kept {}
+    node.signal("TERM");
+    node.wait();
+    // And no more is left on the disk.
+    let inventory: Value =
+        serde_json::from_str(&done(&["inspect", "--data", &dir, "--json"])).expect("JSON");
+    assert_eq!(inventory["updates"], 3, "{inventory}");
+    fails(&["serve", "--memory", "--keep-count", "2"], 2, "for --model events");
+}
+
 /// A small file system of its own, which goes when dropped.
 struct SmallDisk(Folder);
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use scuttlebutt::{Direction, EventLog, LwwMap, Register, SessionConfig};
+use scuttlebutt::{Direction, EventLog, LwwMap, Register, Retention, SessionConfig};
 use scuttlebutt_net::{Address, Node};
 
 use crate::change::Format;
@@ -18,14 +18,20 @@ use crate::signals::Signals;
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
 
 pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
+    let retention = args.keep.retention();
+    if args.model != ModelName::Events && retention != Retention::default() {
+        return Err(Failure::usage(
+            "--keep-count, --keep-age and --keep-bytes are for --model events",
+        ));
+    }
     match args.model {
-        ModelName::Map => serve::<LwwMap>(args).await,
-        ModelName::Events => serve::<EventLog>(args).await,
-        ModelName::Value => serve::<Register>(args).await,
+        ModelName::Map => serve(LwwMap::new(), args).await,
+        ModelName::Events => serve(EventLog::with_retention(retention), args).await,
+        ModelName::Value => serve(Register::new(), args).await,
     }
 }
 
-async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
+async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
     let signals = Signals::install()?;
     let config = SessionConfig {
         direction: match args.read_only {
@@ -34,7 +40,7 @@ async fn serve<M: Shown>(args: Serve) -> Result<(), Failure> {
         },
         ..SessionConfig::default()
     };
-    let mut node = Node::builder(M::default()).sessions(config.clone());
+    let mut node = Node::builder(model).sessions(config.clone());
     if let Some(id) = args.id {
         node = node.id(id);
     }

@@ -60,7 +60,9 @@ impl EventLog {
     /// that it is gone.
     #[must_use]
     pub fn with_retention(retention: Retention) -> Self {
-        Self { events: BTreeMap::new(), retained: Some((retention, BTreeMap::new())) }
+        let keeps_all = retention == Retention::default();
+        let retained = (!keeps_all).then(|| (retention, BTreeMap::new()));
+        Self { events: BTreeMap::new(), retained }
     }
 
     /// The change that emits the event `name`. `arguments` serializes to an array (a tuple, a
