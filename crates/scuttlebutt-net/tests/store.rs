@@ -281,6 +281,22 @@ async fn a_node_that_was_set_back_hears_of_it_from_its_peers() {
     peer.shutdown().await;
 }
 
+/// Without a farewell the store is closed all the same, with everything that was accepted.
+#[tokio::test]
+async fn dropping_the_last_handle_closes_the_store() {
+    let folder = Folder::new();
+    let dir = folder.path("data");
+    let node = start(&dir, options()).await;
+    node.write_replica(|replica| {
+        replica.local_update(1.0, LwwMap::set("k", &1).unwrap()).unwrap();
+    });
+    drop(node);
+    eventually("closing", || Store::open(&dir, options()).is_ok()).await;
+    let node = start(&dir, options()).await;
+    assert_eq!(node.read(LwwMap::len), 1);
+    node.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_store_serves_one_node_at_a_time() {
     let folder = Folder::new();
