@@ -13,14 +13,14 @@ use crate::update::{Update, UpdateId};
 /// event of a name is always kept. By default everything is.
 ///
 /// ```
-/// use scuttlebutt::{EventLog, Replica, Retention, SourceId};
+/// use scuttlebutt::{EventLog, Model, Replica, Retention, SourceId};
 ///
 /// let last_two = Retention { count_max: 2, ..Retention::default() };
 /// let mut replica = Replica::new(SourceId::new("A")?, EventLog::with_retention(last_two));
 /// for n in 1..=3 {
 ///     replica.local_update(f64::from(n), EventLog::emit("tick", &[n])?)?;
 /// }
-/// assert_eq!(replica.model().to_json(), r#"[["tick",2],["tick",3]]"#);
+/// assert_eq!(replica.model().view(), r#"[["tick",2],["tick",3]]"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
