@@ -616,6 +616,20 @@ mod tests {
     }
 
     #[test]
+    fn each_command_in_the_readme_parses() {
+        let readme = include_str!("../../../README.md");
+        let commands = readme.lines().filter_map(|line| line.strip_prefix("$ "));
+        let commands: Vec<_> = commands.filter(|line| line.starts_with("scuttlebutt ")).collect();
+        assert!(commands.len() > 5, "{commands:?}");
+        for command in commands {
+            let command = command.split(" #").next().unwrap_or_default().trim_end();
+            if let Err(error) = Cli::try_parse_from(words(command)) {
+                panic!("{command}\n{error}");
+            }
+        }
+    }
+
+    #[test]
     fn the_help_lists_the_exit_codes() {
         let codes = [
             Code::Failed,
