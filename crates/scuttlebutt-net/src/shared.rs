@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use scuttlebutt::{Model, Replica, Revision, SourceId, Timestamp, VersionVector};
+use scuttlebutt::{Model, Replica, Revision, SourceId, VersionVector};
 use tokio::sync::watch;
 
 /// A replica behind a lock, with a bell.
@@ -64,17 +64,15 @@ impl<M: Model> Shared<M> {
         result
     }
 
-    /// Takes note of what a peer announces. Writes under this node's own id that it does not hold are
-    /// ones that it forgot, or another node's: then it writes under this id no more. (Nobody can hold
-    /// what this node could still forget, so a peer never knows more of it than it does itself.)
+    /// Takes note of what a peer announces: it confirms this node's own id, or disputes it.
     pub(crate) fn hear(&self, vector: &VersionVector) {
-        let mut replica = self.lock();
-        let (claimed, held) = (vector.timestamp(replica.id()), replica.newest_held(replica.id()));
-        let soonest = Timestamp::new(now_ms() + replica.limits().clock_skew_ms_max).ok();
-        // What lies too far in the future cannot be true.
-        if claimed > held && claimed <= soonest && self.own_id == OwnId::Drawn {
-            self.renew_id(&mut replica);
-        }
+        self.write(|replica| {
+            if !replica.is_identity_disputed_by(vector, now_ms()) {
+                replica.confirm_identity();
+            } else if self.own_id == OwnId::Drawn {
+                self.renew_id(replica);
+            }
+        });
     }
 
     /// From now on writes under a fresh id, if that is ours to choose.

@@ -19,7 +19,8 @@ pub struct Progress {
 }
 
 impl Store {
-    /// Gives `replica` everything that the store holds, and makes it wait for the store from now on.
+    /// Gives `replica` everything that the store holds, and makes it wait for the store from now on
+    /// and [doubt](Replica::doubt_identity) its identity until it is confirmed.
     /// It must be empty and have the store's [`id`](Self::id). `progress` is called every
     /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates and at the
     /// end.
@@ -51,6 +52,8 @@ impl Store {
                 }
             });
             replica.restore_at(counted, &vector);
+            // Nothing in a file tells that all of it was set back to an earlier state.
+            replica.doubt_identity();
             let mut damage = scan.finish(path)?;
             damage.vector_entries = vector_entries;
             if !damage.is_none() {

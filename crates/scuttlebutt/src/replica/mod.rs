@@ -7,6 +7,7 @@
 mod arrival;
 mod changes;
 pub(crate) mod delta;
+mod identity;
 mod outcome;
 mod sources;
 
@@ -39,7 +40,9 @@ pub(crate) use sources::{Source, SourceIndex};
 /// - *state out:* [`model`](Self::model), [`changes`](Self::changes),
 ///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
-///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored).
+///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored);
+/// - *identity:* [`is_identity_disputed_by`](Self::is_identity_disputed_by),
+///   [`doubt_identity`](Self::doubt_identity), [`renew_identity`](Self::renew_identity).
 ///
 /// Conversations with peers are [`Session`](crate::Session)s, which borrow the replica when bytes
 /// arrive or are wanted. A replica does not know how many there are.
@@ -81,6 +84,8 @@ pub struct Replica<M> {
     outlived: VecDeque<(u64, SourceIndex, Timestamp)>,
     /// The newest update under our own id that came from outside and that no promise covers yet.
     returned: Option<Timestamp>,
+    /// What this replica writes is not announced yet: it may have forgotten writes before it.
+    is_identity_doubted: bool,
     /// The positions of what was let go since a store that keeps positions last asked.
     released: Option<Vec<u64>>,
     links: u32,
@@ -113,6 +118,7 @@ impl<M: Model> Replica<M> {
             promised: VecDeque::new(),
             outlived: VecDeque::new(),
             returned: None,
+            is_identity_doubted: false,
             released: None,
             links: 0,
         }
@@ -171,7 +177,7 @@ impl<M: Model> Replica<M> {
             Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
             Merged::Kept | Merged::Superseded => self.clock = clock,
         }
-        if self.returned.is_none() {
+        if self.returned.is_none() && !self.is_identity_doubted {
             // Nobody else writes under this id, so what we hold of it is all there is.
             self.credit([(self.id.clone(), timestamp)].iter().map(|(id, at)| (id, *at)));
         }
@@ -282,13 +288,6 @@ impl<M: Model> Replica<M> {
             .is_some_and(Entry::is_live)
     }
 
-    /// Whether updates under this replica's own id came in from outside that it did not hold: it
-    /// lost some of its writes, or another replica uses the same id. They were accepted; until a
-    /// peer promises them complete, writes of this replica spread but are not announced.
-    pub fn is_identity_contested(&self) -> bool {
-        self.returned.is_some()
-    }
-
     /// The position that the next update will get in the order of arrival.
     pub fn head(&self) -> u64 {
         self.log.head()
@@ -327,7 +326,7 @@ impl<M: Model> Replica<M> {
         M: std::fmt::Debug,
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
-        let rest = (&self.clock, &self.returned);
+        let rest = (&self.clock, &self.returned, self.is_identity_doubted);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
@@ -441,27 +440,6 @@ impl<M: Model> Replica<M> {
     /// [`restore_at`](Self::restore_at): what superseded them is durable.
     pub fn take_released(&mut self) -> Vec<u64> {
         self.released.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// From now on writes as `id`, which must be new. For a replica that finds out that others hold
-    /// writes under its id which it does not: see [`is_identity_contested`](Self::is_identity_contested).
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.remote_update(100.0, Update::from_json(r#"[["k",1],50,"A"]"#)?);
-    /// assert!(replica.is_identity_contested());
-    ///
-    /// replica.renew_identity(SourceId::new("B")?);
-    /// assert!(!replica.is_identity_contested());
-    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
-    /// assert_eq!(replica.version_vector().len(), 1, "of what A wrote nobody has promised all");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn renew_identity(&mut self, id: SourceId) {
-        self.id = id;
-        self.returned = None;
     }
 
     /// What a store has yet to write, in the order of arrival: the updates from
@@ -678,6 +656,7 @@ impl<M: Model> Replica<M> {
         if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
             // All that came back is complete, and what was written since is ours alone.
             self.returned = None;
+            self.is_identity_doubted = false;
             if let Some((newest, _)) = source.newest() {
                 let id = self.id.clone();
                 self.credit(std::iter::once((&id, newest)));

@@ -290,3 +290,68 @@ fn a_position_is_used_once_also_by_what_comes_back_superseded() {
     assert_eq!((r.head(), r.durable(), r.updates_held()), (6, 6, 2));
     assert_eq!(r.take_released(), [5]);
 }
+
+/// I2: a replica that was set back and writes before it hears of it does not announce past what it
+/// forgot.
+#[test]
+fn i2_a_doubted_identity_announces_nothing_it_writes() {
+    let mut r = stored("R");
+    r.restore_at([(0, update(r#"[["k",1],10,"R"]"#))], &VersionVector::new());
+    r.doubt_identity();
+    set(&mut r, "j", 30.0);
+    r.stored(r.head());
+    assert_eq!(r.version_vector(), vector(&[("R", 10.0)]));
+    assert_eq!(sendable(&r).len(), 2, "it spreads all the same");
+    for (claimed, is_disputed) in [(5.0, false), (10.0, false), (20.0, true), (30.0, true)] {
+        assert_eq!(r.is_identity_disputed_by(&vector(&[("R", claimed)]), NOW), is_disputed);
+    }
+
+    let mut confirmed = r.clone();
+    confirmed.confirm_identity();
+    assert_eq!(confirmed.version_vector(), vector(&[("R", 30.0)]));
+    assert!(
+        !confirmed.is_identity_disputed_by(&vector(&[("R", 20.0)]), NOW),
+        "it wrote until then"
+    );
+    assert!(confirmed.is_identity_disputed_by(&vector(&[("R", 40.0)]), NOW));
+
+    r.renew_identity(source("S"));
+    set(&mut r, "i", 40.0);
+    r.remote_update(NOW, update(r#"[["k",2],20,"R"]"#));
+    r.promise(&vector(&[("R", 20.0)]));
+    r.stored(r.head());
+    assert_eq!(
+        r.version_vector(),
+        vector(&[("R", 20.0), ("S", 40.0)]),
+        "all of S, and of R what a peer vouches for"
+    );
+}
+
+/// What is not durable when the doubt ends waits until it is.
+#[test]
+fn i3_confirming_announces_only_what_is_durable() {
+    let mut r = stored("R");
+    r.doubt_identity();
+    set(&mut r, "k", 10.0);
+    r.confirm_identity();
+    assert!(r.version_vector().is_empty());
+    set(&mut r, "j", 20.0);
+    r.stored(r.head());
+    assert_eq!(r.version_vector(), vector(&[("R", 20.0)]));
+}
+
+/// Own updates that come back contest the id, whether it was doubted or not; nothing is announced
+/// before somebody promises them complete.
+#[test]
+fn confirming_does_not_settle_a_contest() {
+    let mut r = stored("R");
+    r.doubt_identity();
+    set(&mut r, "k", 30.0);
+    r.remote_update(NOW, update(r#"[["j",1],20,"R"]"#));
+    r.stored(r.head());
+    r.confirm_identity();
+    assert!(r.is_identity_contested() && r.version_vector().is_empty());
+    r.promise(&vector(&[("R", 20.0)]));
+    r.stored(r.head());
+    assert_eq!(r.version_vector(), vector(&[("R", 30.0)]));
+}

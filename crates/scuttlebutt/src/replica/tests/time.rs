@@ -89,3 +89,14 @@ fn i4_timestamps_that_break_order_are_refused_by_name() {
     }
     assert!(Update::from_json("[[\"k\",1],5e-324,\"A\"]").is_ok());
 }
+
+/// A claim from the future cannot be true, so it disputes nothing.
+#[test]
+fn i4_a_claim_from_the_future_disputes_no_identity() {
+    let r = replica("R");
+    let skew = r.limits().clock_skew_ms_max;
+    assert!(!r.is_identity_disputed_by(&VersionVector::new(), NOW));
+    assert!(r.is_identity_disputed_by(&vector(&[("R", NOW + skew)]), NOW));
+    assert!(!r.is_identity_disputed_by(&vector(&[("R", NOW + skew + 1.0)]), NOW));
+    assert!(!r.is_identity_disputed_by(&vector(&[("S", NOW)]), NOW), "another's id");
+}
