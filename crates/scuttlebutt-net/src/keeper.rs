@@ -92,7 +92,10 @@ impl<M: Model + Send + 'static> Writer<M> {
         let mut is_quiet = false;
         loop {
             changed.mark_unchanged();
-            let is_behind = self.engine.shared.read(|replica| replica.durable() < replica.head());
+            // A fresh id does not wait either: until it is written, a crash would bring the old one back.
+            let is_behind = self.engine.shared.read(|replica| {
+                replica.durable() < replica.head() || *replica.id() != self.store.id()
+            });
             if !is_behind && !is_quiet && rest_due.is_none_or(|due| Instant::now() < due) {
                 tokio::select! {
                     _ = changed.changed() => {

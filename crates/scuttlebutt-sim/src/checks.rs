@@ -10,7 +10,8 @@ use scuttlebutt::{
 };
 
 use crate::subject::Subject;
-use crate::world::{Checked, NodeKind, World, limits};
+use crate::truth::Truth;
+use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, World, limits};
 
 impl<S: Subject> World<'_, S> {
     /// I4: a local write is later than everything before, and takes effect.
@@ -32,6 +33,7 @@ impl<S: Subject> World<'_, S> {
 
     /// What must hold of a node whenever something changed in it.
     pub(crate) fn check_node(&mut self, index: usize) -> Checked {
+        self.note_hidden(index);
         self.check_changes(index)?;
         self.check_bounds(index)?;
         // What superseded something on its way to a peer without promises follows later on the same
@@ -57,7 +59,7 @@ impl<S: Subject> World<'_, S> {
                     return self
                         .violation(format!("node {index} shows {update:?}, which nobody wrote"));
                 }
-                Some(true_one) if *true_one != update => {
+                Some(true_one) if *true_one != update && !self.truth.has_two(&update.id()) => {
                     return self.violation(format!(
                         "node {index} shows {update:?}, but what was written is {true_one:?}"
                     ));
@@ -78,8 +80,9 @@ impl<S: Subject> World<'_, S> {
         let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
         let limits = limits();
         let held = replica.updates_held();
-        if replica.is_identity_contested() {
-            self.coverage.hit("state: identity contested");
+        let ids = self.nodes[index].written_as.len();
+        if ids > limits.identity_renewals_max + 1 {
+            return self.violation(format!("I8: node {index} has written under {ids} ids"));
         }
         if held > limits.updates_max || self.nodes[index].checked.len() > limits.sources_max {
             return self.violation(format!("I8: node {index} holds {held} updates"));
@@ -100,7 +103,7 @@ impl<S: Subject> World<'_, S> {
                 uncovered.extend(missing.filter(|update| !replica.is_live(&update.id())));
             }
         }
-        if let Some(update) = first_lost(self.subject, replica, uncovered) {
+        if let Some(update) = first_lost(self.subject, replica, uncovered, &self.truth) {
             let at = vector.timestamp(update.source());
             return self.violation(format!(
                 "I2: node {index} announces {}@{at:?} but holds neither {update:?} nor what \
@@ -114,20 +117,22 @@ impl<S: Subject> World<'_, S> {
 
     /// I3: what a node acknowledged, or sent of its own, it has after a crash.
     pub(crate) fn check_memory_kept(&mut self, index: usize) -> Checked {
-        let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
-        let id = replica.id().clone();
-        if self.truth.is_forged(&id) {
+        let Node { replica: Some(replica), acknowledged, ids, forgotten, .. } = &self.nodes[index]
+        else {
             return Ok(());
-        }
-        let acknowledged =
-            self.nodes[index].acknowledged.iter().filter_map(|id| self.truth.get(id));
-        if let Some(update) = first_lost(self.subject, replica, acknowledged.collect()) {
+        };
+        let ids = || ids.iter().filter(|id| !self.truth.is_forged(id));
+        let acknowledged = acknowledged.iter().filter(|id| !self.truth.is_forged(&id.source));
+        let acknowledged = acknowledged.filter_map(|id| self.truth.get(id)).collect();
+        if let Some(update) = first_lost(self.subject, replica, acknowledged, &self.truth) {
             return self.violation(format!("I3: node {index} forgot {update:?}, acknowledged"));
         }
         for (other, node) in self.nodes.iter().enumerate() {
             let Some(their) = node.replica.as_ref().filter(|_| other != index) else { continue };
-            let sent = self.truth.of(&id).filter(|update| their.is_live(&update.id())).collect();
-            if let Some(update) = first_lost(self.subject, replica, sent) {
+            let sent = ids()
+                .flat_map(|id| self.truth.of(id))
+                .filter(|update| their.is_live(&update.id()) && !forgotten.contains(&update.id()));
+            if let Some(update) = first_lost(self.subject, replica, sent.collect(), &self.truth) {
                 return self.violation(format!(
                     "I3: node {index} forgot {update:?}, which node {other} holds"
                 ));
@@ -155,6 +160,10 @@ impl<S: Subject> World<'_, S> {
         // With nobody left to pass things on, nobody is told anything.
         if self.is_tainted || self.relays().next().is_none() {
             return Ok(());
+        }
+        if self.truth.hidden().next().is_some() {
+            self.check_convergence_but_hidden(survivors)?;
+            return self.check_vectors();
         }
         let updates: Vec<&Update> = survivors.values().collect();
         let expected = self.subject.expected(&updates);
@@ -184,6 +193,36 @@ impl<S: Subject> World<'_, S> {
             }
         }
         self.check_vectors()
+    }
+
+    /// I1 where a node that was set back announced later writes than it forgot: nobody shows what it
+    /// does not hold, and whatever anybody lacks was forgotten so, or superseded by what was.
+    fn check_convergence_but_hidden(&self, survivors: &BTreeMap<UpdateId, Update>) -> Checked {
+        let shown_with_hidden = |updates: Vec<&Update>| {
+            self.subject.expected(&joined(updates.into_iter().chain(self.truth.hidden())))
+        };
+        let nothing = VersionVector::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let is_told = node.kind != NodeKind::OneWay(Direction::SendOnly);
+            let Some(replica) = node.replica.as_ref().filter(|_| is_told) else { continue };
+            let held: Vec<&Update> = replica.updates_since(&nothing).collect();
+            if replica.model().view() != self.subject.expected(&held) {
+                return self.violation(format!("I1: node {index} shows what it does not hold"));
+            }
+            let mut expected: Vec<&Update> = survivors.values().collect();
+            if matches!(node.kind, NodeKind::OneWay(_)) {
+                expected.extend(&held);
+            }
+            let (found, expected) = (shown_with_hidden(held), shown_with_hidden(expected));
+            if found != expected {
+                return self.violation(format!(
+                    "I1: node {index} lacks more than what was hidden: {} instead of {}",
+                    excerpt(&found, &expected),
+                    excerpt(&expected, &found)
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The second half of I1. Leaves out what I1 leaves out: sources under whose id somebody else
@@ -235,7 +274,7 @@ impl<S: Subject> World<'_, S> {
     ) -> bool {
         let Some(replica) = &self.nodes[index].replica else { return true };
         let between = self.truth.between(source, own, at).collect();
-        first_lost(self.subject, replica, between).is_none()
+        first_lost(self.subject, replica, between, &self.truth).is_none()
     }
 
     /// Progress: once the faults have stopped, everybody has everything within two seconds, in which
@@ -246,7 +285,9 @@ impl<S: Subject> World<'_, S> {
         let round_trip_us = 2 * (self.scenario.latency_ms.1 * 1_000 + 100);
         let has_disks = self.nodes.iter().any(|node| node.disk.is_some());
         let sync_us = if has_disks { self.scenario.sync_ms * 1_000 } else { 0 };
-        let patience_us = 2_000_000 + hops * (2 * round_trip_us + 2 * sync_us);
+        let batches = (self.truth.len() / BATCH_UPDATES_MAX) as u64;
+        let patience_us =
+            2_000_000 + hops * (2 * round_trip_us + 2 * sync_us) + 2 * batches * sync_us;
         let took_us = self.last_change_us.saturating_sub(self.calm_since_us);
         if took_us > patience_us {
             return self.violation(format!(
@@ -259,19 +300,27 @@ impl<S: Subject> World<'_, S> {
     }
 }
 
-/// The first of these updates that a replica neither holds nor holds a superseder of.
+/// Each of these updates once, in the order of (timestamp, source).
+fn joined<'u>(updates: impl Iterator<Item = &'u Update>) -> Vec<&'u Update> {
+    updates.map(|update| (update.id(), update)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// The first of these updates that a replica neither holds nor holds a superseder of, and that is not
+/// hidden or superseded by what is.
 fn first_lost<'t, S: Subject>(
     subject: &S,
     replica: &Replica<S::Model>,
     updates: Vec<&'t Update>,
+    truth: &Truth,
 ) -> Option<&'t Update> {
-    let missing: Vec<&Update> =
-        updates.into_iter().filter(|update| !replica.is_live(&update.id())).collect();
+    let is_missing =
+        |update: &&Update| !replica.is_live(&update.id()) && !truth.is_hidden(&update.id());
+    let missing: Vec<&Update> = updates.into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         return None;
     }
     let nothing = VersionVector::new();
-    let held: Vec<&Update> = replica.updates_since(&nothing).collect();
+    let held = joined(replica.updates_since(&nothing).chain(truth.hidden()));
     let shown = subject.expected(&held);
     let shows_more = |missing: &[&Update]| {
         let mut with = [held.as_slice(), missing].concat();

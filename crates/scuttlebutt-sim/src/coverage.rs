@@ -27,6 +27,8 @@ pub const EXPECTED: &[&str] = &[
     "fault: restart with disk",
     "fault: restart without disk",
     "fault: disk lost what was not synced",
+    "fault: disk set back",
+    "fault: disk copied",
     "fault: node lost for good",
     "fault: node lost while sending history",
     "fault: clock jumped ahead",
@@ -36,6 +38,7 @@ pub const EXPECTED: &[&str] = &[
     "fault: session left",
     "hostile: garbage",
     "hostile: forged digest",
+    "hostile: forged claim",
     "hostile: flood",
     "hostile: replay",
     "hostile: far future",
@@ -72,6 +75,7 @@ pub const EXPECTED: &[&str] = &[
     "session: asked again",
     "state: overwritten",
     "state: unannounced update held",
+    "state: identity renewed",
 ];
 
 /// What happens in one run of five hundred, about.

@@ -1,84 +1,115 @@
 //! Where a node keeps what it must not forget.
 //!
-//! The simulated disk loses at a crash what was not synced, and tears the last record it was
-//! writing. What was synced it keeps.
+//! A simulated store: it keeps what a store keeps, is handed the batches that a store is handed, and
+//! loses at a crash what a store may lose. It never sees what was not handed to it.
 
-use scuttlebutt::{Timestamp, Update, VersionVector};
+use std::collections::BTreeMap;
+
+use scuttlebutt::{Model, Replica, SourceId, Update, VersionVector};
+use scuttlebutt_store::Batch;
 
 use crate::chance::Chance;
 
-/// What a node needs of a disk: append, sync, read back. A durable store implements the same for
-/// real.
-pub trait Disk {
-    /// Appends an update. It is not safe before [`sync`](Self::sync).
-    fn append(&mut self, update: &Update);
-
-    /// Appends the announced version vector. Everything that it covers was appended before.
-    fn append_vector(&mut self, vector: &VersionVector);
-
-    /// Makes everything appended safe.
-    fn sync(&mut self);
-
-    /// Reads back the updates in the order in which they were appended, and the last vector.
-    fn read(&self) -> (Vec<Update>, VersionVector);
+/// A disk in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct SimulatedDisk {
+    contents: Contents,
+    /// What is on its way: the id is written first, then the batch.
+    writing: Option<(SourceId, Batch)>,
+    /// How it was at some earlier time, as a snapshot or a backup keeps it.
+    earlier: Option<Box<Contents>>,
 }
 
-/// A disk in memory, written to as lines of text.
-#[derive(Clone, Debug, Default)]
-pub struct SimulatedDisk {
-    bytes: Vec<u8>,
-    synced: usize,
+/// What is safe.
+#[derive(Clone, Debug)]
+struct Contents {
+    id: SourceId,
+    updates: BTreeMap<u64, Update>,
+    vector: VersionVector,
 }
 
 impl SimulatedDisk {
-    /// The machine stops: some of what was not synced is lost, wherever that tears a line.
-    pub fn crash(&mut self, chance: &mut Chance) {
-        let unsynced = self.bytes.len() - self.synced;
-        self.bytes.truncate(self.synced + chance.index(unsynced + 1));
-        // What survived was cut at a line that is whole, as a store's recovery does.
-        let whole = self.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.bytes.truncate(whole.max(self.synced));
-        self.synced = self.bytes.len();
+    pub(crate) fn new(id: SourceId) -> Self {
+        let contents = Contents { id, updates: BTreeMap::new(), vector: VersionVector::new() };
+        Self { contents, writing: None, earlier: None }
+    }
+
+    /// The id under which the replica of this disk writes.
+    pub(crate) fn id(&self) -> &SourceId {
+        &self.contents.id
+    }
+
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Begins to write; [`finish`](Self::finish) ends it.
+    pub(crate) fn begin(&mut self, id: SourceId, batch: Batch) {
+        self.writing = Some((id, batch));
+    }
+
+    /// What was begun is safe. Answers it.
+    pub(crate) fn finish(&mut self) -> Option<Batch> {
+        let (id, batch) = self.writing.take()?;
+        self.contents.id = id;
+        self.contents.commit(&batch);
+        Some(batch)
+    }
+
+    /// The machine stops. Of what was being written nothing is there, or the id alone, or all of it: a
+    /// batch that is torn counts as none.
+    pub(crate) fn crash(&mut self, chance: &mut Chance) {
+        let Some((id, batch)) = self.writing.take() else { return };
+        let steps_done = chance.below(3);
+        if steps_done > 0 {
+            self.contents.id = id;
+        }
+        if steps_done > 1 {
+            self.contents.commit(&batch);
+        }
+    }
+
+    /// Gives a replica, which must be empty, what is kept for it.
+    pub(crate) fn load<M: Model>(&self, replica: &mut Replica<M>) {
+        replica.wait_for_store();
+        let Contents { updates, vector, .. } = &self.contents;
+        replica.restore_at(updates.iter().map(|(at, update)| (*at, update.clone())), vector);
+        replica.doubt_identity();
+    }
+
+    pub(crate) fn updates(&self) -> impl Iterator<Item = &Update> {
+        self.contents.updates.values()
+    }
+
+    /// Keeps a copy of how it is now.
+    pub(crate) fn take_snapshot(&mut self) {
+        self.earlier = Some(Box::new(self.contents.clone()));
+    }
+
+    /// Returns to the snapshot; answers whether there is one.
+    pub(crate) fn set_back(&mut self) -> bool {
+        let Some(earlier) = self.earlier.take() else { return false };
+        self.contents = *earlier;
+        self.writing = None;
+        true
+    }
+
+    /// A copy for another node, of the snapshot if there is one, under the fresh id that a store takes
+    /// when it finds itself elsewhere.
+    pub(crate) fn copy(&self, id: SourceId) -> Self {
+        let contents = self.earlier.as_deref().unwrap_or(&self.contents).clone();
+        Self { contents: Contents { id, ..contents }, writing: None, earlier: None }
     }
 }
 
-impl Disk for SimulatedDisk {
-    fn append(&mut self, update: &Update) {
-        self.bytes.extend_from_slice(update.to_json().as_bytes());
-        self.bytes.push(b'\n');
-    }
-
-    fn append_vector(&mut self, vector: &VersionVector) {
-        let entries: serde_json::Map<String, serde_json::Value> = vector
-            .iter()
-            .map(|(source, timestamp)| (source.to_string(), timestamp.as_millis().into()))
-            .collect();
-        self.bytes.extend_from_slice(serde_json::Value::from(entries).to_string().as_bytes());
-        self.bytes.push(b'\n');
-    }
-
-    fn sync(&mut self) {
-        self.synced = self.bytes.len();
-    }
-
-    fn read(&self) -> (Vec<Update>, VersionVector) {
-        let mut updates = Vec::new();
-        let mut vector = VersionVector::new();
-        for line in String::from_utf8_lossy(&self.bytes).lines() {
-            if let Ok(update) = Update::from_json(line) {
-                updates.push(update);
-            } else if let Ok(entries) =
-                serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line)
-            {
-                for (source, timestamp) in entries {
-                    if let (Ok(source), Some(Ok(timestamp))) =
-                        (scuttlebutt::SourceId::new(source), timestamp.as_f64().map(Timestamp::new))
-                    {
-                        vector.advance(&source, timestamp);
-                    }
-                }
-            }
+impl Contents {
+    fn commit(&mut self, batch: &Batch) {
+        self.updates.extend(batch.positions().iter().cloned());
+        for position in batch.released() {
+            self.updates.remove(position);
         }
-        (updates, vector)
+        for (source, timestamp) in batch.vector() {
+            self.vector.advance(source, *timestamp);
+        }
     }
 }

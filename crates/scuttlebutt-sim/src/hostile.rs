@@ -10,6 +10,8 @@ pub(crate) enum Trick {
     Garbage,
     BrokenLine,
     ForgedDigest,
+    /// Claims to know more of others than they do, within what their clocks allow.
+    ForgedClaim,
     Malformed,
     Flood,
     Replay,
@@ -20,7 +22,7 @@ pub(crate) enum Trick {
 
 impl Trick {
     pub(crate) fn draw(chance: &mut Chance, liars: bool) -> Self {
-        match chance.below(if liars { 10 } else { 8 }) {
+        match chance.below(if liars { 11 } else { 9 }) {
             0 => Trick::Garbage,
             1 => Trick::BrokenLine,
             2 => Trick::ForgedDigest,
@@ -28,7 +30,8 @@ impl Trick {
             5 => Trick::Flood,
             6 => Trick::Replay,
             7 => Trick::FarFuture,
-            8 => Trick::DuplicateSource,
+            8 => Trick::ForgedClaim,
+            9 => Trick::DuplicateSource,
             _ => Trick::FalsePromise,
         }
     }
@@ -38,6 +41,7 @@ impl Trick {
             Trick::Garbage => "hostile: garbage",
             Trick::BrokenLine => "hostile: broken line",
             Trick::ForgedDigest => "hostile: forged digest",
+            Trick::ForgedClaim => "hostile: forged claim",
             Trick::Malformed => "hostile: malformed",
             Trick::Flood => "hostile: flood",
             Trick::Replay => "hostile: replay",
@@ -48,11 +52,11 @@ impl Trick {
     }
 }
 
-/// A digest that claims to hold everything of these sources. Unless it lies, it says that it makes
+/// A digest that claims to hold everything of these sources up to a time. Unless it lies, it says that it makes
 /// no promises.
-pub(crate) fn digest(claimed: &[SourceId], promises: bool) -> Vec<u8> {
+pub(crate) fn digest(claimed: &[SourceId], up_to_ms: f64, promises: bool) -> Vec<u8> {
     let claims: Vec<String> =
-        claimed.iter().map(|source| format!("{}:1e300", source.json_literal())).collect();
+        claimed.iter().map(|source| format!("{}:{up_to_ms:?}", source.json_literal())).collect();
     let marks = u8::from(promises);
     format!("{{\"id\":\"H\",\"clock\":{{{}}},\"ext\":{{\"marks\":{marks}}}}}\n", claims.join(","))
         .into_bytes()

@@ -37,7 +37,6 @@ use scuttlebutt::{Change, Model};
 
 pub use chance::Chance;
 pub use coverage::{COVERING_RARE_RUNS, COVERING_RUNS, Coverage, EXPECTED, RARE, Totals};
-pub use disk::{Disk, SimulatedDisk};
 pub use run::{Report, run, run_subject, shrink};
 pub use scenario::{Faults, Keys, ModelKind, Scenario, Topology};
 pub use subject::{EventsSubject, MapSubject, RetainedSubject, Subject, ValueSubject};

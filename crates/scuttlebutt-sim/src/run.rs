@@ -122,6 +122,8 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     offer(&|s| s.storm_ms = s.storm_ms * 9 / 10);
     offer(&|s| s.faults.clock_jump = None);
     offer(&|s| s.faults.leave = None);
+    offer(&|s| s.faults.set_back = None);
+    offer(&|s| s.faults.copied = None);
     offer(&|s| s.faults.loss = None);
     offer(&|s| s.faults.restart = None);
     offer(&|s| s.faults.half_open = None);

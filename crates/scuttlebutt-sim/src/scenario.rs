@@ -123,6 +123,10 @@ pub struct Faults {
     pub clock_jump: Option<f64>,
     /// One end of a link takes its leave, and dials again later.
     pub leave: Option<f64>,
+    /// A node with a disk stops and returns with an earlier state of it.
+    pub set_back: Option<f64>,
+    /// A node stops and returns with a copy of another's disk, now or at an earlier time.
+    pub copied: Option<f64>,
 }
 
 impl Scenario {
@@ -171,6 +175,8 @@ impl Scenario {
             loss: rate(chance, 0.25),
             clock_jump: rate(chance, 0.25),
             leave: rate(chance, 0.3),
+            set_back: None,
+            copied: None,
         };
         let some = |chance: &mut Chance, share: f64| {
             if chance.happens(share) { chance.between(1, 1 + nodes as u64 / 4) as usize } else { 0 }
@@ -200,6 +206,10 @@ impl Scenario {
         };
         if model == ModelKind::Events && chance.happens(0.5) {
             scenario.model = ModelKind::RetainedEvents(chance.between(1, 20) as usize);
+        }
+        if scenario.disks > 0.0 {
+            scenario.faults.set_back = rate(chance, 0.25);
+            scenario.faults.copied = rate(chance, 0.25);
         }
         scenario
     }

@@ -12,21 +12,37 @@ pub(crate) struct Truth {
     by_source: BTreeMap<SourceId, BTreeMap<Timestamp, Update>>,
     /// Sources under whose id somebody else wrote as well.
     forged: BTreeSet<SourceId>,
+    two_of_one_name: BTreeSet<UpdateId>,
+    /// Updates whose writer forgot them and, before it heard of it, announced later ones.
+    hidden: BTreeMap<UpdateId, Update>,
 }
 
 impl Truth {
     /// An update was made. Answers false when another one has the same name.
     pub(crate) fn add(&mut self, update: &Update) -> bool {
         let updates = self.by_source.entry(update.source().clone()).or_default();
-        updates.insert(update.timestamp(), update.clone()).is_none()
+        let earlier = updates.insert(update.timestamp(), update.clone());
+        let is_first = earlier.is_none_or(|earlier| earlier == *update);
+        if !is_first {
+            self.two_of_one_name.insert(update.id());
+        }
+        is_first
     }
 
-    /// The source forgot what it had not stored, and nobody else has it: it never was.
-    pub(crate) fn forget_unstored(&mut self, source: &SourceId, stored: &[Update]) {
-        if !self.is_forged(source)
-            && let Some(updates) = self.by_source.get_mut(source)
-        {
-            updates.retain(|_, update| stored.contains(update));
+    /// Whether two updates were made under this name.
+    pub(crate) fn has_two(&self, id: &UpdateId) -> bool {
+        self.two_of_one_name.contains(id)
+    }
+
+    /// How many were made.
+    pub(crate) fn len(&self) -> usize {
+        self.by_source.values().map(BTreeMap::len).sum()
+    }
+
+    /// Its writer forgot it before it was stored, so nobody else has it: it never was.
+    pub(crate) fn remove(&mut self, id: &UpdateId) {
+        if let Some(updates) = self.by_source.get_mut(&id.source) {
+            updates.remove(&id.timestamp);
         }
     }
 
@@ -63,5 +79,22 @@ impl Truth {
 
     pub(crate) fn is_forged(&self, source: &SourceId) -> bool {
         self.forged.contains(source)
+    }
+
+    /// The writer of this update was set back, and announced a later one as if there was none between.
+    /// Nobody who believes that asks for it.
+    pub(crate) fn hide(&mut self, id: &UpdateId) {
+        if let Some(update) = self.get(id).cloned() {
+            self.hidden.insert(id.clone(), update);
+        }
+    }
+
+    /// The updates that nobody may be held to have.
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = &Update> {
+        self.hidden.values()
+    }
+
+    pub(crate) fn is_hidden(&self, id: &UpdateId) -> bool {
+        self.hidden.contains_key(id)
     }
 }

@@ -90,6 +90,25 @@ impl Batch {
         self.updates.len()
     }
 
+    /// The updates to write, each with its position. For stores of another kind than this crate's, as
+    /// are [`vector`](Self::vector) and [`released`](Self::released).
+    #[must_use]
+    pub fn positions(&self) -> &[(u64, Update)] {
+        &self.updates
+    }
+
+    /// The entries of the announced version vector to write.
+    #[must_use]
+    pub fn vector(&self) -> &[(SourceId, Timestamp)] {
+        &self.vector
+    }
+
+    /// The positions of the updates to delete.
+    #[must_use]
+    pub fn released(&self) -> &[u64] {
+        &self.released
+    }
+
     /// Whether there is nothing to write at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

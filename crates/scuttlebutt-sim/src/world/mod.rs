@@ -4,13 +4,18 @@
 //! Nothing here decides whether what happens is right; that is `checks`.
 
 mod calm;
+mod identity;
 mod network;
 mod nodes;
 mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scuttlebutt::{ChangeCursor, Direction, Limits, Replica, Timestamp, UpdateId, VersionVector};
+use scuttlebutt::{
+    ChangeCursor, Direction, Limits, Replica, SourceId, Timestamp, UpdateId, VersionVector,
+};
+
+pub(crate) use nodes::BATCH_UPDATES_MAX;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
@@ -52,11 +57,24 @@ pub(crate) struct Node<M> {
     /// Absent while it is down, and at hostile nodes.
     pub(crate) replica: Option<Replica<M>>,
     pub(crate) disk: Option<SimulatedDisk>,
-    is_syncing: bool,
+    /// Changes of the announced vector that the disk has.
+    vector_changes: u64,
+    is_rest_planned: bool,
+    /// Own updates that the disk does not have yet, by position.
+    unstored: Vec<(u64, UpdateId)>,
     /// How often it has started: what was under way before a crash never ends.
     life: u64,
     clock_offset_ms: f64,
     pub(crate) is_lost: bool,
+    /// Under which ids it has written, as far as its disk goes back.
+    pub(crate) ids: BTreeSet<SourceId>,
+    ids_drawn: u64,
+    /// How often it may still take a fresh id in this life.
+    renewals_left: usize,
+    /// Under which ids it has written in this life.
+    pub(crate) written_as: BTreeSet<SourceId>,
+    /// Own updates that it forgot when its disk was set back.
+    pub(crate) forgotten: BTreeSet<UpdateId>,
     pub(crate) cursor: ChangeCursor,
     pub(crate) emitted: BTreeSet<UpdateId>,
     /// Up to where the vector was checked against the truth.
@@ -94,7 +112,10 @@ enum Event {
     Synced {
         node: usize,
         life: u64,
-        position: u64,
+    },
+    WriteRest {
+        node: usize,
+        life: u64,
     },
     Restart(usize),
     Fault(Fault),
@@ -117,6 +138,8 @@ enum Fault {
     ClockJump,
     Leave,
     Move,
+    SetBack,
+    Copy,
 }
 
 /// The cluster.
@@ -149,6 +172,8 @@ pub(crate) fn limits() -> Limits {
         line_bytes_max: 1 << 16,
         sources_max: 5_000,
         digest_wait_ms_max: 5_000.0,
+        // So few that they are used up.
+        identity_renewals_max: 3,
         ..Limits::default()
     }
 }
@@ -170,15 +195,21 @@ impl<'s, S: Subject> World<'s, S> {
             } else {
                 NodeKind::Ours
             };
-            let has_disk = kind != NodeKind::Hostile && chance.happens(scenario.disks);
             nodes.push(Node {
                 kind,
                 replica: None,
-                disk: has_disk.then(SimulatedDisk::default),
-                is_syncing: false,
+                disk: None,
+                vector_changes: 0,
+                is_rest_planned: false,
+                unstored: Vec::new(),
                 life: 0,
                 clock_offset_ms: EPOCH_MS + (chance.unit() - 0.5) * 2_000.0,
                 is_lost: false,
+                ids: BTreeSet::new(),
+                ids_drawn: 0,
+                renewals_left: 0,
+                written_as: BTreeSet::new(),
+                forgotten: BTreeSet::new(),
                 cursor: ChangeCursor::default(),
                 emitted: BTreeSet::new(),
                 checked: VersionVector::new(),
@@ -212,6 +243,10 @@ impl<'s, S: Subject> World<'s, S> {
         };
         for node in 0..world.nodes.len() {
             if world.nodes[node].kind != NodeKind::Hostile {
+                if world.chance.happens(world.scenario.disks) {
+                    let id = world.fresh_id(node);
+                    world.nodes[node].disk = Some(SimulatedDisk::new(id));
+                }
                 world.start(node);
                 world.plan_write(node);
             }
@@ -230,6 +265,8 @@ impl<'s, S: Subject> World<'s, S> {
             (Fault::ClockJump, faults.clock_jump),
             (Fault::Leave, faults.leave),
             (Fault::Move, is_changing.then_some(300.0)),
+            (Fault::SetBack, faults.set_back),
+            (Fault::Copy, faults.copied),
         ] {
             if let Some(every) = every {
                 world.plan_fault(fault, every);
@@ -257,7 +294,11 @@ impl<'s, S: Subject> World<'s, S> {
                 }
                 Ok(())
             }
-            Event::Synced { node, life, position } => self.disk_synced(node, life, position),
+            Event::Synced { node, life } => self.disk_synced(node, life),
+            Event::WriteRest { node, life } => {
+                self.write_rest(node, life);
+                Ok(())
+            }
             Event::Restart(node) => self.restart(node),
             Event::Fault(fault) => self.fault(fault),
             Event::Trick { link, epoch, from } => self.trick(link, epoch, from),

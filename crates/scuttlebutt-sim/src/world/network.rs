@@ -225,10 +225,16 @@ impl<S: Subject> World<'_, S> {
             self.pump(link, from);
             return Ok(());
         };
-        let was = replica.revision();
+        let was = (replica.revision(), replica.id().clone());
+        let was_contested = replica.is_identity_contested();
         let received = session.receive(replica, now_ms, &bytes);
-        let has_changed = replica.revision() != was;
+        if !was_contested && replica.is_identity_contested() {
+            self.coverage.hit("state: identity contested");
+            self.renew_id(index);
+        }
         self.take_events(link, to);
+        let replica = self.nodes[index].replica.as_ref();
+        let has_changed = replica.is_some_and(|r| (r.revision(), r.id()) != (was.0, &was.1));
         if let Err(error) = received {
             self.note(format_args!("node {index} hangs up on node {sender}: {error}"));
             if self.nodes[sender].kind != NodeKind::Hostile {
@@ -285,6 +291,7 @@ impl<S: Subject> World<'_, S> {
         let Some(session) = &mut self.links[link].ends[side].session else { return };
         let buffered = session.buffered_bytes();
         assert!(buffered <= limits().line_bytes_max, "a session holds {buffered} bytes");
+        let mut heard = Vec::new();
         while let Some(event) = session.next_event() {
             let name = match &event {
                 SessionEvent::Synced => "session: synced",
@@ -302,10 +309,17 @@ impl<S: Subject> World<'_, S> {
                     self.is_tainted |= self.scenario.originals > 0;
                     continue;
                 }
+                SessionEvent::DigestReceived { vector, .. } => {
+                    heard.push(vector.clone());
+                    continue;
+                }
                 // The tally counts the others.
                 _ => continue,
             };
             self.coverage.hit(name);
+        }
+        for vector in heard {
+            self.hear(self.links[link].nodes[side], &vector);
         }
     }
 }

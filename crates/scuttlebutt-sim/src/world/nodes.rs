@@ -1,33 +1,35 @@
 //! What nodes do: start, stop, write, and keep on disk what they must not forget.
 
-use scuttlebutt::{Direction, Replica, SourceId, Update, VersionVector};
+use scuttlebutt::{Direction, Replica, VersionVector};
+use scuttlebutt_store::{Batch, StoreLimits};
 
 use super::{Checked, Event, NodeKind, World, limits};
-use crate::disk::Disk;
 use crate::subject::Subject;
+
+/// So few that catching up takes several batches.
+pub(crate) const BATCH_UPDATES_MAX: usize = 64;
 
 impl<S: Subject> World<'_, S> {
     /// A new life: with what the disk kept, or empty under a new id.
     pub(super) fn start(&mut self, index: usize) {
+        let kept_id = self.nodes[index].disk.as_ref().map(|disk| disk.id().clone());
+        let id = kept_id.unwrap_or_else(|| self.fresh_id(index));
         let node = &mut self.nodes[index];
-        let is_new = node.disk.is_none() || node.life == 0;
         node.life += 1;
-        let generation = if node.disk.is_some() { 1 } else { node.life };
-        let id = SourceId::new(format!("n{index}.{generation}")).expect("an id");
-        let mut replica = Replica::with_limits(id, self.subject.new_model(), limits());
-        node.is_syncing = false;
+        node.is_rest_planned = false;
+        node.renewals_left = limits().identity_renewals_max;
+        node.ids.insert(id.clone());
+        node.written_as.clear();
         node.checked = VersionVector::new();
         node.emitted.clear();
         node.greatest = None;
+        let mut replica = Replica::with_limits(id, self.subject.new_model(), limits());
         if let Some(disk) = &node.disk {
-            replica.wait_for_store();
-            if !is_new {
-                let (updates, vector) = disk.read();
-                node.greatest = updates.iter().map(Update::timestamp).max();
-                replica.restore(updates, &vector);
-            }
+            disk.load(&mut replica);
+            node.greatest = disk.updates().map(scuttlebutt::Update::timestamp).max();
+            node.vector_changes = replica.vector_changes();
         }
-        node.emitted.extend(replica.updates_since(&VersionVector::new()).map(Update::id));
+        node.emitted.extend(replica.updates_since(&VersionVector::new()).map(|update| update.id()));
         node.cursor = replica.change_cursor();
         node.replica = Some(replica);
         let life = self.nodes[index].life;
@@ -40,11 +42,14 @@ impl<S: Subject> World<'_, S> {
         }
         self.start(index);
         if let Some(disk) = &self.nodes[index].disk {
-            let (stored, _) = disk.read();
-            self.check_memory_kept(index)?;
-            if let Some(replica) = &self.nodes[index].replica {
-                self.truth.forget_unstored(replica.id(), &stored);
+            let stored: std::collections::BTreeSet<_> =
+                disk.updates().map(|update| update.id()).collect();
+            for (_, id) in std::mem::take(&mut self.nodes[index].unstored) {
+                if !stored.contains(&id) {
+                    self.truth.remove(&id);
+                }
             }
+            self.check_memory_kept(index)?;
         }
         for link in 0..self.links.len() {
             if self.links[link].nodes.contains(&index) {
@@ -62,11 +67,11 @@ impl<S: Subject> World<'_, S> {
             }
         }
         let node = &mut self.nodes[index];
-        node.replica = None;
+        let Some(replica) = node.replica.take() else { return };
         if let Some(disk) = &mut node.disk {
-            let before = disk.clone();
             disk.crash(&mut self.chance);
-            if disk.read().0.len() < before.read().0.len() {
+            let held = disk.updates().count();
+            if held < replica.updates_held() {
                 self.coverage.hit("fault: disk lost what was not synced");
             }
         }
@@ -85,12 +90,17 @@ impl<S: Subject> World<'_, S> {
         for _ in 0..count {
             let now_ms = self.wall_ms(index);
             let change = self.subject.change(&mut self.chance, self.scenario.keys);
-            let Some(replica) = &mut self.nodes[index].replica else { return Ok(()) };
+            let node = &mut self.nodes[index];
+            let Some(replica) = &mut node.replica else { return Ok(()) };
             match replica.local_update(now_ms, change) {
                 Ok(update) => {
+                    if node.disk.is_some() {
+                        node.unstored.push((replica.head() - 1, update.id()));
+                    }
+                    node.written_as.insert(update.source().clone());
                     self.note(format_args!("node {index} writes {update:?}"));
                     self.check_local_write(index, &update)?;
-                    self.truth.add(&update);
+                    self.add_to_truth(&update);
                 }
                 Err(error) => return self.violation(format!("a local write was refused: {error}")),
             }
@@ -112,40 +122,60 @@ impl<S: Subject> World<'_, S> {
         Ok(())
     }
 
-    pub(super) fn write_to_disk(&mut self, index: usize) {
+    /// Updates and ids are written at once; what only saves work after the next start waits.
+    fn write_to_disk(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        let (Some(disk), Some(replica)) = (&mut node.disk, &node.replica) else { return };
-        if node.is_syncing || replica.durable() == replica.head() {
+        let (Some(disk), Some(replica)) = (&node.disk, &node.replica) else { return };
+        if disk.is_writing() {
             return;
         }
-        for update in replica.unstored() {
-            disk.append(update);
+        if replica.durable() < replica.head() || replica.id() != disk.id() {
+            self.write_batch(index);
+        } else if replica.vector_changes() > node.vector_changes && !node.is_rest_planned {
+            node.is_rest_planned = true;
+            let (life, wait_us) = (node.life, limits().store_delay_ms_max * 1_000);
+            self.schedule(self.now_us + wait_us, Event::WriteRest { node: index, life });
         }
-        disk.append_vector(&replica.version_vector());
-        node.is_syncing = true;
-        let (life, position) = (node.life, replica.head());
-        let wait_us = self.chance.around(self.scenario.sync_ms as f64 * 1_000.0) as u64;
-        self.schedule(self.now_us + wait_us, Event::Synced { node: index, life, position });
     }
 
-    pub(super) fn disk_synced(&mut self, index: usize, life: u64, position: u64) -> Checked {
+    pub(super) fn write_rest(&mut self, index: usize, life: u64) {
         let node = &mut self.nodes[index];
-        let (Some(disk), Some(replica)) = (&mut node.disk, &mut node.replica) else {
-            return Ok(());
-        };
+        if node.life != life {
+            return;
+        }
+        node.is_rest_planned = false;
+        if node.disk.as_ref().is_some_and(|disk| !disk.is_writing()) {
+            self.write_batch(index);
+        }
+    }
+
+    fn write_batch(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let (Some(disk), Some(replica)) = (&mut node.disk, &mut node.replica) else { return };
+        let limits = StoreLimits { batch_updates_max: BATCH_UPDATES_MAX, ..StoreLimits::default() };
+        disk.begin(replica.id().clone(), Batch::collect(replica, node.vector_changes, &limits));
+        let life = node.life;
+        let wait_us = self.chance.around(self.scenario.sync_ms as f64 * 1_000.0) as u64;
+        self.schedule(self.now_us + wait_us, Event::Synced { node: index, life });
+    }
+
+    pub(super) fn disk_synced(&mut self, index: usize, life: u64) -> Checked {
+        let node = &mut self.nodes[index];
         if node.life != life {
             return Ok(());
         }
-        disk.sync();
-        node.is_syncing = false;
-        replica.stored(position);
-        let id = replica.id().clone();
-        let durable = replica.version_vector().timestamp(&id);
-        let last = node.acknowledged.last().map(|id| id.timestamp);
-        if let Some(durable) = durable {
-            let news = self.truth.between(&id, last, durable).map(Update::id).collect::<Vec<_>>();
-            self.nodes[index].acknowledged.extend(news);
+        let (Some(disk), Some(replica)) = (&mut node.disk, &mut node.replica) else {
+            return Ok(());
+        };
+        let Some(batch) = disk.finish() else { return Ok(()) };
+        let faults = &self.scenario.faults;
+        if (faults.set_back.is_some() || faults.copied.is_some()) && self.chance.happens(0.1) {
+            disk.take_snapshot();
         }
+        node.vector_changes = batch.vector_changes();
+        replica.stored(batch.end());
+        let stored = node.unstored.partition_point(|(position, _)| *position < batch.end());
+        node.acknowledged.extend(node.unstored.drain(..stored).map(|(_, id)| id));
         self.after_change(index)
     }
 }

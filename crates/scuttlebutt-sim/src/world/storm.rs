@@ -21,6 +21,8 @@ impl<S: Subject> World<'_, S> {
             Fault::Loss => faults.loss,
             Fault::ClockJump => faults.clock_jump,
             Fault::Leave => faults.leave,
+            Fault::SetBack => faults.set_back,
+            Fault::Copy => faults.copied,
             Fault::Move => Some(300.0),
         };
         self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
@@ -65,8 +67,23 @@ impl<S: Subject> World<'_, S> {
                 });
                 self.mark("restart", format_args!("node {node} stops"));
                 self.stop(node);
-                let wait = self.chance.between(1_000, 1_000_000);
-                self.schedule(self.now_us + wait, Event::Restart(node));
+                self.plan_restart(node);
+            }
+            Fault::SetBack | Fault::Copy => {
+                // One of the original's kind does not know that this can happen.
+                let ours = |node: &usize| self.nodes[*node].kind == NodeKind::Ours;
+                let ours: Vec<usize> = running.into_iter().filter(ours).collect();
+                let has_disk = |node: &usize| self.nodes[*node].disk.is_some();
+                let with_disk: Vec<usize> = ours.iter().copied().filter(has_disk).collect();
+                if with_disk.is_empty() {
+                    return Ok(());
+                }
+                let (from, to) = (*self.chance.pick(&with_disk), *self.chance.pick(&ours));
+                match fault {
+                    Fault::SetBack => self.set_back(from),
+                    _ if from != to => self.copy_disk(from, to),
+                    _ => {}
+                }
             }
             Fault::Loss if running.len() > 2 => {
                 // The worst moment: in the middle of sending history.
@@ -138,7 +155,7 @@ impl<S: Subject> World<'_, S> {
         self.coverage.hit(trick.name());
         let mut bytes = Vec::new();
         if self.chance.happens(0.5) {
-            bytes = hostile::digest(&[], false);
+            bytes = hostile::digest(&[], 0.0, false);
         }
         let say = |world: &mut Self, millis: f64, source: &SourceId, bytes: &mut Vec<u8>| {
             let change = world.subject.change(&mut world.chance, world.scenario.keys);
@@ -162,9 +179,13 @@ impl<S: Subject> World<'_, S> {
                 }
                 bytes.extend(line);
             }
-            Trick::ForgedDigest => bytes.extend(hostile::digest(&victims, false)),
+            Trick::ForgedDigest => bytes.extend(hostile::digest(&victims, 1e300, false)),
+            Trick::ForgedClaim => {
+                let at_ms = now_ms + self.chance.unit() * 10_000.0;
+                bytes.extend(hostile::digest(&victims, at_ms, false));
+            }
             Trick::FalsePromise => {
-                bytes.extend(hostile::digest(&victims, true));
+                bytes.extend(hostile::digest(&victims, 1e300, true));
                 bytes.extend_from_slice(b"\"SYNC\"\n");
             }
             Trick::Replay => bytes.extend(self.heard_updates(index)),
