@@ -3,7 +3,7 @@
 
 use scuttlebutt::{SourceId, Update, VersionVector};
 
-use super::{Event, NodeKind, World};
+use super::{Event, Node, NodeKind, World};
 use crate::subject::Subject;
 
 impl<S: Subject> World<'_, S> {
@@ -101,7 +101,7 @@ impl<S: Subject> World<'_, S> {
     /// One that announces later writes than it forgot, under the same id, hides those from whoever
     /// believes it.
     pub(crate) fn note_hidden(&mut self, index: usize) {
-        let node = &mut self.nodes[index];
+        let node = &self.nodes[index];
         if node.forgotten.is_empty() {
             return;
         }
@@ -112,8 +112,13 @@ impl<S: Subject> World<'_, S> {
         };
         let hidden: Vec<_> = node.forgotten.iter().filter(is_hidden).cloned().collect();
         for id in hidden {
-            self.coverage.hit("state: forgotten update hidden");
-            node.forgotten.remove(&id);
+            let is_live = |node: &Node<S::Model>| {
+                node.replica.as_ref().is_some_and(|replica| replica.is_live(&id))
+            };
+            if self.nodes.iter().any(is_live) {
+                self.coverage.hit("state: forgotten update hidden");
+            }
+            self.nodes[index].forgotten.remove(&id);
             self.truth.hide(&id);
         }
     }

@@ -88,6 +88,15 @@ impl<M: Model> Replica<M> {
         }
     }
 
+    /// Own writes that wait to be durable are not announced by that: there may be others before them
+    /// that are not here. They spread all the same.
+    pub(super) fn withhold_own(&mut self) {
+        let own = self.sources.find(&self.id);
+        for promised in &mut self.promised {
+            promised.advances.retain(|(index, _)| Some(*index) != own);
+        }
+    }
+
     /// From now on writes as `id`, which must be new. For a replica that finds out that others hold
     /// writes under its id which it does not: see [`is_identity_contested`](Self::is_identity_contested).
     ///
@@ -105,6 +114,9 @@ impl<M: Model> Replica<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn renew_identity(&mut self, id: SourceId) {
+        if self.returned.is_none() {
+            self.withhold_own();
+        }
         self.id = id;
         self.returned = None;
         self.is_identity_doubted = false;

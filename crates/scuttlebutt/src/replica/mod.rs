@@ -226,6 +226,9 @@ impl<M: Model> Replica<M> {
                 self.sources.get(index).announced() >= Some(update.timestamp())
             })
         {
+            if self.returned.is_none() {
+                self.withhold_own();
+            }
             self.returned = self.returned.max(Some(update.timestamp()));
         }
         self.follow_head();

@@ -355,3 +355,24 @@ fn confirming_does_not_settle_a_contest() {
     r.stored(r.head());
     assert_eq!(r.version_vector(), vector(&[("R", 30.0)]));
 }
+
+/// I2: what was written and not yet durable when it turns out that writes before it were forgotten is
+/// not announced later either.
+#[test]
+fn i2_what_waits_for_the_disk_is_not_announced_under_an_id_that_is_given_up() {
+    let mut r = stored("R");
+    set(&mut r, "i", 10.0);
+    r.stored(r.head());
+    set(&mut r, "k", 30.0);
+    let mut disputed = r.clone();
+    disputed.renew_identity(source("S"));
+    disputed.stored(disputed.head());
+    assert_eq!(disputed.version_vector(), vector(&[("R", 10.0)]));
+
+    r.remote_update(NOW, update(r#"[["j",1],20,"R"]"#));
+    r.promise(&vector(&[("R", 15.0)]));
+    r.stored(r.head());
+    assert_eq!(r.version_vector(), vector(&[("R", 15.0)]), "what a peer vouches for is");
+    r.renew_identity(source("S"));
+    assert_eq!(r.version_vector(), vector(&[("R", 15.0)]));
+}
