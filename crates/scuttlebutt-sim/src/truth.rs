@@ -13,7 +13,8 @@ pub(crate) struct Truth {
     /// Sources under whose id somebody else wrote as well.
     forged: BTreeSet<SourceId>,
     two_of_one_name: BTreeSet<UpdateId>,
-    /// Updates whose writer forgot them and, before it heard of it, announced later ones.
+    /// Updates whose writer forgot them and, before it heard of it, announced later ones; and what it
+    /// wrote then with a clock behind them.
     hidden: BTreeMap<UpdateId, Update>,
 }
 
@@ -81,8 +82,8 @@ impl Truth {
         self.forged.contains(source)
     }
 
-    /// The writer of this update was set back, and announced a later one as if there was none between.
-    /// Nobody who believes that asks for it.
+    /// The writer of this update was set back, and a later one of it is announced as if there was none
+    /// between. Nobody who believes that asks for it.
     pub(crate) fn hide(&mut self, id: &UpdateId) {
         if let Some(update) = self.get(id).cloned() {
             self.hidden.insert(id.clone(), update);

@@ -45,13 +45,20 @@ impl<S: Subject> World<'_, S> {
         }
     }
 
-    /// An update was written. One that was set back, and whose clock follows others that are ahead, may
-    /// use a name again; then nobody can tell which of the two is meant.
-    pub(super) fn add_to_truth(&mut self, update: &Update) {
+    /// An update was written. The clock of a node that was set back may be behind what it forgot, if it
+    /// followed others that are ahead, or the wall clock stepped back. Then whoever has what was forgotten
+    /// believes to have what is written now as well; and if it gets the same name, nobody can tell which
+    /// of the two is meant.
+    pub(super) fn add_to_truth(&mut self, index: usize, update: &Update) {
         if !self.truth.add(update) {
             self.coverage.hit("state: one name, two updates");
             self.truth.mark_forged(update.source());
             self.is_tainted = true;
+        }
+        let mut forgotten = self.nodes[index].forgotten.iter();
+        if forgotten.any(|id| id.source == *update.source() && id.timestamp > update.timestamp()) {
+            self.coverage.hit("state: written behind what was forgotten");
+            self.truth.hide(&update.id());
         }
     }
 

@@ -100,7 +100,7 @@ impl<S: Subject> World<'_, S> {
                     node.written_as.insert(update.source().clone());
                     self.note(format_args!("node {index} writes {update:?}"));
                     self.check_local_write(index, &update)?;
-                    self.add_to_truth(&update);
+                    self.add_to_truth(index, &update);
                 }
                 Err(error) => return self.violation(format!("a local write was refused: {error}")),
             }
