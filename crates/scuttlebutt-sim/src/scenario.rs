@@ -208,7 +208,7 @@ impl Scenario {
             scenario.model = ModelKind::RetainedEvents(chance.between(1, 20) as usize);
         }
         if scenario.disks > 0.0 {
-            scenario.faults.set_back = rate(chance, 0.25);
+            scenario.faults.set_back = rate(chance, 0.4);
             scenario.faults.copied = rate(chance, 0.25);
         }
         scenario
