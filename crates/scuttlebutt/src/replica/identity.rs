@@ -20,7 +20,7 @@ impl<M: Model> Replica<M> {
     /// Whether what a peer announces, `vector`, shows that others hold updates under this replica's
     /// own id that it does not: it was set back to an earlier state of its store, or another replica
     /// uses the same id. Then it should go on under a [fresh one](Self::renew_identity). `now_ms` is the
-    /// wall clock: a claim from further ahead than [`Limits::clock_skew_ms_max`] cannot be true, and
+    /// wall clock: a claim from further ahead than [`Limits::clock_skew_ms_max`](crate::Limits::clock_skew_ms_max) cannot be true, and
     /// counts for nothing.
     ///
     /// Of a replica that sends only what is durable nobody can honestly claim more than it holds.
