@@ -1,9 +1,10 @@
-//! Measurements beside the original. Interleaved rounds, since a machine is never as quiet in one
+//! Measurements beside the original, and of stores. Interleaved rounds, since a machine is never as quiet in one
 //! minute as in another; least, median and greatest, since one number hides how much they scatter.
 
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +19,8 @@ use crate::{test, tools};
 pub(crate) enum Task {
     /// The first sync of many keys, with the npm package at either end, both or none
     Interop(Options),
+    /// Stores, beside the bare engine, a bare file, and a node that keeps nothing
+    Store(StoreOptions),
 }
 
 /// How much of it.
@@ -34,11 +37,54 @@ pub(crate) struct Options {
     rounds: usize,
 }
 
+/// Which disk, and how much of it.
+#[derive(Args)]
+pub(crate) struct StoreOptions {
+    /// Where to write: on the disk that is of interest [default: the directory for temporary files]
+    #[arg(long)]
+    directory: Option<PathBuf>,
+    /// For how long to measure each rate, five times
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// How many updates to write, overwrite and open again; a peer catches up with a tenth
+    #[arg(long, default_value_t = 1_000_000)]
+    updates: u64,
+    /// How often a peer catches up with each kind of node
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+}
+
 /// Measures.
 pub(crate) fn run(task: &Task) -> Result<()> {
     match task {
         Task::Interop(options) => interop(options),
+        Task::Store(options) => store(options),
     }
+}
+
+fn store(options: &StoreOptions) -> Result<()> {
+    for (package, example) in
+        [("scuttlebutt-store", "store_bench"), ("scuttlebutt-net", "catch_up_bench")]
+    {
+        let build = ["build", "--release", "--package", package, "--example", example];
+        shell::run(&mut cargo(&build))?;
+    }
+    let StoreOptions { directory, seconds, updates, rounds } = options;
+    let directory = std::path::absolute(directory.clone().unwrap_or_else(env::temp_dir))?;
+    let example = |name| {
+        let path = target_dir().join("release/examples").join(name);
+        let mut command = program(&path.to_string_lossy(), &[]);
+        command.arg(&directory);
+        command
+    };
+    let [seconds, updates, rounds, tenth] = [
+        &seconds.to_string(),
+        &updates.to_string(),
+        &rounds.to_string(),
+        &(updates / 10).to_string(),
+    ];
+    shell::run(example("store_bench").args([seconds, updates]))?;
+    shell::run(example("catch_up_bench").args([tenth, rounds]))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -39,7 +39,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Put deliberate faults into a copy of the core and demand that the tests notice each
     Mutants(mutants::Options),
-    /// Measure, beside the npm package
+    /// Measure, beside the npm package or the bare engine
     #[command(subcommand)]
     Bench(bench::Task),
 }
