@@ -3,7 +3,7 @@
 //! A [`Store`] holds the updates of a [`Replica`](scuttlebutt::Replica) under their positions in
 //! the order of arrival, the version vector that it announced, and the id under which it writes.
 //! It rests on [redb](https://docs.rs/redb), an embedded engine. What it never does: decide what
-//! becomes of an update, start a thread, wait for a peer, draw randomness, or skip damage without a
+//! becomes of an update, leave a thread behind, wait for a peer, draw randomness, or skip damage without a
 //! word.
 //!
 //! One thread writes. Under the lock that guards its replica it [collects](Batch::collect) what is

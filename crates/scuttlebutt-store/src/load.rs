@@ -1,12 +1,25 @@
 //! Giving a replica back what the store kept for it.
+//!
+//! One thread reads, checks and decodes while the caller's builds the replica: each is about half of
+//! the work.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use redb::ReadableDatabase;
-use scuttlebutt::{Model, Replica};
+use scuttlebutt::{Model, Replica, Update};
 
 use crate::error::{Context, StoreError};
 use crate::open::guarded;
 use crate::scan::{Scan, read_vector};
 use crate::store::Store;
+
+/// Updates that are handed over at a time.
+const BATCH_UPDATES: usize = 512;
+
+/// Batches that may wait to be built into the replica.
+const BATCHES_WAITING_MAX: usize = 8;
 
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +58,22 @@ impl Store {
             let step = self.limits.progress_updates.max(1);
             let mut updates = 0;
             replica.wait_for_store();
-            let counted = scan.by_ref().inspect(|_| {
-                updates += 1;
-                if updates % step == 0 && updates < updates_total {
-                    progress(Progress { updates, updates_total });
-                }
-            });
-            replica.restore_at(counted, &vector);
+            thread::scope(|scope| {
+                let (decoded, batches) = mpsc::sync_channel(BATCHES_WAITING_MAX);
+                let reader = thread::Builder::new().name("scuttlebutt-load".into());
+                let scan = &mut scan;
+                let reader = reader.spawn_scoped(scope, move || decode(scan, &decoded)).map_err(
+                    |error| StoreError::io(path, "starting a thread to read with", error),
+                )?;
+                let counted = batches.into_iter().flatten().inspect(|_| {
+                    updates += 1;
+                    if updates % step == 0 && updates < updates_total {
+                        progress(Progress { updates, updates_total });
+                    }
+                });
+                replica.restore_at(counted, &vector);
+                reader.join().map_err(|panic| resume_unwind(panic))
+            })?;
             // Nothing in a file tells that all of it was set back to an earlier state.
             replica.doubt_identity();
             let mut damage = scan.finish(path)?;
@@ -62,5 +84,15 @@ impl Store {
             progress(Progress { updates, updates_total });
             Ok(replica)
         })
+    }
+}
+
+/// Hands over what is read, until that is all or nobody takes it any more.
+fn decode(scan: &mut Scan, decoded: &SyncSender<Vec<(u64, Update)>>) {
+    loop {
+        let batch: Vec<_> = scan.by_ref().take(BATCH_UPDATES).collect();
+        if batch.is_empty() || decoded.send(batch).is_err() {
+            return;
+        }
     }
 }

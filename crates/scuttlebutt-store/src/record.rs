@@ -9,8 +9,8 @@ use scuttlebutt::{SourceId, Timestamp, Update};
 
 const CHECKSUM_BYTES: usize = 4;
 
-/// Deeper than any text is long.
-const NESTING_DEPTH_ANY: usize = usize::MAX;
+/// How many sources are remembered while updates are read.
+const SOURCES_REMEMBERED_MAX: usize = 256;
 
 fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = Hasher::new();
@@ -42,11 +42,35 @@ pub(crate) fn seal_update(position: u64, update: &Update, record: &mut Vec<u8>) 
     record[..CHECKSUM_BYTES].copy_from_slice(&sum);
 }
 
-/// The update in a record, if it is whole.
-pub(crate) fn open_update(position: u64, record: &[u8]) -> Option<Update> {
+/// The update in a record, if it is whole. Its text is as it was written then, so it is only taken
+/// apart.
+pub(crate) fn open_update(
+    position: u64,
+    record: &[u8],
+    sources: &mut RecentSources,
+) -> Option<Update> {
     let text = std::str::from_utf8(open(&position.to_le_bytes(), record)?).ok()?;
-    // The replica held it, so it was within its bounds then.
-    Update::from_json_within(text, NESTING_DEPTH_ANY).ok()
+    Update::from_written_json(text, |literal| sources.get(literal)).ok()
+}
+
+/// Sources that were read lately. Updates of one source share its memory, and what stands in each
+/// of them is not decoded again.
+pub(crate) struct RecentSources(Vec<Option<SourceId>>);
+
+impl RecentSources {
+    pub(crate) fn new() -> Self {
+        Self(vec![None; SOURCES_REMEMBERED_MAX])
+    }
+
+    /// The source whose JSON literal this is.
+    fn get(&mut self, literal: &str) -> Option<SourceId> {
+        let place = crc32fast::hash(literal.as_bytes()) as usize % SOURCES_REMEMBERED_MAX;
+        let held = &mut self.0[place];
+        if held.as_ref().is_none_or(|source| source.json_literal() != literal) {
+            *held = Some(parse_source(literal)?);
+        }
+        held.clone()
+    }
 }
 
 /// The record of an entry of the version vector.
@@ -74,17 +98,17 @@ mod tests {
     #[test]
     fn a_record_is_whole_or_nothing() {
         let update = Update::from_json(r#"[["k",{"a":[1]}],12.5,"\ud800","sig"]"#).unwrap();
-        let mut record = Vec::new();
+        let (mut record, mut sources) = (Vec::new(), RecentSources::new());
         seal_update(7, &update, &mut record);
-        assert_eq!(open_update(7, &record), Some(update));
-        assert_eq!(open_update(8, &record), None, "at another position");
+        assert_eq!(open_update(7, &record, &mut sources), Some(update));
+        assert_eq!(open_update(8, &record, &mut sources), None, "at another position");
         for bit in 0..8 * record.len() {
             let mut flipped = record.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(open_update(7, &flipped), None, "bit {bit}");
+            assert_eq!(open_update(7, &flipped, &mut sources), None, "bit {bit}");
         }
         for len in 0..record.len() {
-            assert_eq!(open_update(7, &record[..len]), None, "cut at {len}");
+            assert_eq!(open_update(7, &record[..len], &mut sources), None, "cut at {len}");
         }
     }
 
@@ -103,8 +127,20 @@ mod tests {
         let depth = 100_000;
         let text = format!("[{}{},1,\"A\"]", "[".repeat(depth), "]".repeat(depth));
         let update = Update::from_json_within(&text, usize::MAX).unwrap();
-        let mut record = Vec::new();
+        let (mut record, mut sources) = (Vec::new(), RecentSources::new());
         seal_update(0, &update, &mut record);
-        assert_eq!(open_update(0, &record), Some(update));
+        assert_eq!(open_update(0, &record, &mut sources), Some(update));
+    }
+
+    #[test]
+    fn each_of_many_sources_is_read_as_itself() {
+        let mut sources = RecentSources::new();
+        for round in 0..2 {
+            for n in 0..3 * SOURCES_REMEMBERED_MAX {
+                let source = SourceId::new(format!("source {n}")).unwrap();
+                assert_eq!(sources.get(source.json_literal()), Some(source), "round {round}");
+            }
+        }
+        assert_eq!(sources.get("\"__proto__\""), None);
     }
 }

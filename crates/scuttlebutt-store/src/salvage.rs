@@ -12,7 +12,7 @@ use std::path::Path;
 
 use scuttlebutt::{Update, UpdateId};
 
-use crate::record;
+use crate::record::{self, RecentSources};
 
 /// Pages begin at multiples of this.
 const PAGE_BYTES: usize = 4_096;
@@ -30,14 +30,14 @@ pub(crate) fn salvage(path: &Path) -> io::Result<Vec<(u64, Update)>> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut found: BTreeMap<UpdateId, (u64, Update)> = BTreeMap::new();
-    let mut page = Vec::new();
+    let (mut page, mut sources) = (Vec::new(), RecentSources::new());
     for start in (0..len).step_by(PAGE_BYTES) {
         read_at(&mut file, start, PAGE_BYTES, &mut page)?;
         let Some(needed) = leaf_bytes(&page) else { continue };
         if needed > page.len() {
             read_at(&mut file, start, needed, &mut page)?;
         }
-        for (position, update) in records(&page) {
+        for (position, update) in records(&page, &mut sources) {
             found
                 .entry(update.id())
                 .and_modify(|(last, _)| *last = position.max(*last))
@@ -75,7 +75,10 @@ fn leaf_bytes(page: &[u8]) -> Option<usize> {
 }
 
 /// The whole records of a leaf: the ends of its values, its keys, its values.
-fn records(page: &[u8]) -> impl Iterator<Item = (u64, Update)> + '_ {
+fn records<'a>(
+    page: &'a [u8],
+    sources: &'a mut RecentSources,
+) -> impl Iterator<Item = (u64, Update)> + 'a {
     let count = pairs(page).unwrap_or(0);
     let keys = HEADER_BYTES + OFFSET_BYTES * count;
     let values = keys + KEY_BYTES * count;
@@ -87,6 +90,6 @@ fn records(page: &[u8]) -> impl Iterator<Item = (u64, Update)> + '_ {
         let end = number(page, HEADER_BYTES + OFFSET_BYTES * index)?;
         let key = page.get(keys + KEY_BYTES * index..)?.first_chunk::<KEY_BYTES>()?;
         let position = u64::from_le_bytes(*key);
-        Some((position, record::open_update(position, page.get(start..end)?)?))
+        Some((position, record::open_update(position, page.get(start..end)?, sources)?))
     })
 }

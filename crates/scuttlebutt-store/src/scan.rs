@@ -7,7 +7,7 @@ use scuttlebutt::{Update, VersionVector};
 
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
-use crate::record;
+use crate::record::{self, RecentSources};
 use crate::schema::{UPDATES, VECTOR};
 
 const DOING: &str = "reading the store";
@@ -24,6 +24,7 @@ pub(crate) struct Scan {
     positions_max: usize,
     pub(crate) damage: Damage,
     error: Option<redb::StorageError>,
+    sources: RecentSources,
 }
 
 impl Scan {
@@ -36,7 +37,17 @@ impl Scan {
         let total = table.len().at(path, DOING)?;
         let rows = table.range::<u64>(..).at(path, DOING)?;
         let damage = Damage::default();
-        Ok(Self { rows, total, seen: 0, last: None, bytes: 0, positions_max, damage, error: None })
+        Ok(Self {
+            rows,
+            total,
+            seen: 0,
+            last: None,
+            bytes: 0,
+            positions_max,
+            damage,
+            error: None,
+            sources: RecentSources::new(),
+        })
     }
 
     /// What was damaged, after the last update.
@@ -68,7 +79,8 @@ impl Iterator for Scan {
             // A page in the place of another would show as positions that step back.
             let is_in_order = self.last.is_none_or(|last| last < position);
             self.last = Some(position);
-            match record::open_update(position, record).filter(|_| is_in_order) {
+            let update = record::open_update(position, record, &mut self.sources);
+            match update.filter(|_| is_in_order) {
                 Some(update) => {
                     self.bytes += record.len() as u64;
                     return Some((position, update));

@@ -128,10 +128,48 @@ impl Update {
         Ok(Self::from_canonical(&text)?)
     }
 
+    /// Reads back a line that [`write_line`](Self::write_line) wrote (without the newline), for
+    /// whoever knows by a checksum that it did: takes the line apart and checks no more than that
+    /// takes. `source` answers the source whose JSON literal it is shown, or `None` if it is no
+    /// source; answering clones of one value saves memory and time.
+    ///
+    /// Another line is an error or makes an update whose parts make no sense, but no panic.
+    ///
+    /// ```
+    /// use scuttlebutt::{SourceId, Update};
+    ///
+    /// let a = SourceId::new("A")?;
+    /// let written = Update::from_json(r#"[["k",1],100,"A"]"#)?;
+    /// let known = |literal: &str| (literal == a.json_literal()).then(|| a.clone());
+    /// assert_eq!(Update::from_written_json(&written.to_json(), known)?, written);
+    /// assert!(Update::from_written_json("[[1,2", known).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidUpdate`] says which part of it is no good.
+    pub fn from_written_json(
+        line: &str,
+        source: impl FnOnce(&str) -> Option<SourceId>,
+    ) -> Result<Self, InvalidUpdate> {
+        Self::from_parts(line, |literal| source(literal).ok_or(InvalidUpdate::SourceName))
+    }
+
     /// Reads an update from canonical text that is known to be an array.
     pub(crate) fn from_canonical(text: &str) -> Result<Self, InvalidUpdate> {
+        Self::from_parts(text, |literal| {
+            let id = json::JsString::from_json_literal(literal);
+            let id = id.map_err(|_| InvalidUpdate::SourceType)?;
+            SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)
+        })
+    }
+
+    fn from_parts(
+        text: &str,
+        source: impl FnOnce(&str) -> Result<SourceId, InvalidUpdate>,
+    ) -> Result<Self, InvalidUpdate> {
         let mut elements = json::elements(text);
-        let (Some(change), Some(timestamp), Some(source)) =
+        let (Some(change), Some(timestamp), Some(literal)) =
             (elements.next(), elements.next(), elements.next())
         else {
             return Err(InvalidUpdate::TooShort);
@@ -142,21 +180,20 @@ impl Update {
         }
         let timestamp = Timestamp::new(json::parse_number(timestamp))
             .map_err(|error| InvalidUpdate::Timestamp(error.0))?;
-        if json::kind(source) != json::Kind::String {
+        if json::kind(literal) != json::Kind::String {
             return Err(InvalidUpdate::SourceType);
         }
-        let id =
-            json::JsString::from_json_literal(source).map_err(|_| InvalidUpdate::SourceType)?;
-        let id = SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)?;
         // Canonical text has no space: the source stands between two commas, after `[change,timestamp`
         // and before the extras and `]`.
-        let source_start = source.as_ptr() as usize - text.as_ptr() as usize;
+        let source_start = literal.as_ptr() as usize - text.as_ptr() as usize;
         let stamped = &text[1..source_start - 1];
-        let extras = &text[source_start + source.len()..text.len() - 1];
+        let extras = text[source_start + literal.len()..].strip_suffix(']');
+        let extras = extras.ok_or(InvalidUpdate::TooShort)?;
+        let source = source(literal)?;
         let stamped_len = u32::try_from(stamped.len()).expect("a change is shorter than 4 GiB");
         let body =
             if extras.is_empty() { stamped.into() } else { [stamped, extras].concat().into() };
-        Ok(Self { source: id, timestamp, body, change_len: change.len() as u32, stamped_len })
+        Ok(Self { source, timestamp, body, change_len: change.len() as u32, stamped_len })
     }
 
     /// Who wrote it.
