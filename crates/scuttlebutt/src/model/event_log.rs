@@ -123,10 +123,10 @@ impl EventLog {
 }
 
 impl EventLog {
-    /// Lets go of what is too much now that `update` is there.
-    fn retain(&mut self, name: JsString, update: &Update) -> Merge {
+    /// Lets go of what is too much now that `update`, with this name, is there.
+    fn retain(&mut self, name: &str, update: &Update) -> Merge {
         let Some((retention, names)) = &mut self.retained else { return Merge::kept() };
-        let kept = names.entry(name).or_default();
+        let kept = names.entry(json::to_js_string(name)).or_default();
         kept.insert(update);
         let mut gone = Vec::new();
         while let Some(oldest) = kept.let_go(retention) {
@@ -142,13 +142,17 @@ impl EventLog {
 
 impl Model for EventLog {
     fn apply(&mut self, update: &Update) -> Merge {
-        match Event::of(update) {
-            Some(event) if event.name.as_str() == Some("__proto__") => {
+        // Without decoding what is not looked at.
+        match Some(update.change())
+            .filter(|change| json::kind(change) == json::Kind::Array)
+            .and_then(|change| json::elements(change).next())
+        {
+            Some(name) if is_proto(name) => {
                 Merge::invalid("`__proto__` is no event name: replicas of the original refuse it")
             }
-            Some(event) => {
+            Some(name) => {
                 self.events.insert(update.id(), update.clone());
-                self.retain(event.name, update)
+                self.retain(name, update)
             }
             None => Merge::invalid("an event is an array that starts with its name"),
         }
@@ -165,6 +169,14 @@ impl Model for EventLog {
         }
         text.push(']');
         text
+    }
+}
+
+/// Whether this JSON text, taken for a name, is `__proto__`.
+fn is_proto(name: &str) -> bool {
+    match json::kind(name) {
+        json::Kind::String => name == "\"__proto__\"",
+        _ => json::to_js_string(name).as_str() == Some("__proto__"),
     }
 }
 
@@ -285,9 +297,14 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_invalid() {
-        for line in
-            ["[null,1,\"n\"]", "[\"name\",1,\"n\"]", "[[],1,\"n\"]", "[[\"__proto__\"],1,\"n\"]"]
-        {
+        for line in [
+            "[null,1,\"n\"]",
+            "[\"name\",1,\"n\"]",
+            "[[],1,\"n\"]",
+            "[[\"__proto__\"],1,\"n\"]",
+            "[[[\"__proto__\"]],1,\"n\"]",
+            "[[\"\\u005f_proto__\"],1,\"n\"]",
+        ] {
             let mut log = EventLog::new();
             log.apply(&Update::from_json(line).expect("an update"));
             assert!(log.is_empty(), "{line}");

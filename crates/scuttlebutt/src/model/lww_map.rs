@@ -4,6 +4,7 @@
 //! removed: the removal is an update like any other.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -163,17 +164,17 @@ impl Model for LwwMap {
             return Merge::invalid("`__proto__` is no key: replicas of the original refuse it");
         }
         let removes = is_removal(value);
-        match self.winners.get_mut(&key) {
-            None => {
-                self.winners.insert(key, update.clone());
+        match self.winners.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(update.clone());
                 self.tombstones += usize::from(removes);
                 Merge::kept()
             }
-            Some(winner) if winner.id() > update.id() => Merge::superseded(),
-            Some(winner) => {
-                let was_removed = is_removal(value_of(winner));
+            Entry::Occupied(winner) if winner.get().id() > update.id() => Merge::superseded(),
+            Entry::Occupied(mut winner) => {
+                let was_removed = is_removal(value_of(winner.get()));
                 self.tombstones = self.tombstones + usize::from(removes) - usize::from(was_removed);
-                let earlier = std::mem::replace(winner, update.clone());
+                let earlier = winner.insert(update.clone());
                 Merge::superseding([earlier.id()])
             }
         }

@@ -173,7 +173,7 @@ impl<M: Model> Replica<M> {
         let mut clock = self.clock.clone();
         let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
         let update = Update::new(&change, timestamp, self.id.clone());
-        match self.merge(&update, Link::LOCAL) {
+        match self.merge(update.clone(), Link::LOCAL) {
             Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
             Merged::Kept | Merged::Superseded => self.clock = clock,
         }
@@ -213,23 +213,23 @@ impl<M: Model> Replica<M> {
             return Outcome::Unverified;
         }
         let update = self.sharing_source(known, update);
-        let outcome = match self.merge(&update, via) {
+        let timestamp = update.timestamp();
+        let is_own = *update.source() == self.id;
+        let outcome = match self.merge(update, via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
             Merged::Kept => Outcome::Applied,
             Merged::Superseded => Outcome::Superseded,
         };
-        self.clock.observe(update.timestamp());
+        self.clock.observe(timestamp);
         // What the announced entry covers was written here and is superseded: a peer that is behind
         // sent it round.
-        if *update.source() == self.id
-            && !known.is_some_and(|index| {
-                self.sources.get(index).announced() >= Some(update.timestamp())
-            })
+        if is_own
+            && !known.is_some_and(|index| self.sources.get(index).announced() >= Some(timestamp))
         {
             if self.returned.is_none() {
                 self.withhold_own();
             }
-            self.returned = self.returned.max(Some(update.timestamp()));
+            self.returned = self.returned.max(Some(timestamp));
         }
         self.follow_head();
         outcome
@@ -371,7 +371,7 @@ impl<M: Model> Replica<M> {
     /// ```
     pub fn restore(&mut self, updates: impl IntoIterator<Item = Update>, vector: &VersionVector) {
         for update in updates {
-            self.take_back(&update);
+            self.take_back(update);
         }
         self.finish_restoring(vector);
     }
@@ -403,7 +403,7 @@ impl<M: Model> Replica<M> {
         let mut released = Vec::new();
         for (position, update) in updates {
             self.log.skip_to(position);
-            self.take_back(&update);
+            self.take_back(update);
             if self.log.head() <= position {
                 // Another one supersedes it: it needs no place.
                 self.log.skip_to(position + 1);
@@ -414,12 +414,12 @@ impl<M: Model> Replica<M> {
         self.finish_restoring(vector);
     }
 
-    fn take_back(&mut self, update: &Update) {
+    fn take_back(&mut self, update: Update) {
         self.clock.observe(update.timestamp());
         let known = self.sources.find(update.source());
         if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
-            let update = self.sharing_source(known, update.clone());
-            self.merge(&update, Link::LOCAL.elsewhere());
+            let update = self.sharing_source(known, update);
+            self.merge(update, Link::LOCAL.elsewhere());
         }
     }
 
@@ -554,8 +554,8 @@ impl<M: Model> Replica<M> {
     }
 
     /// Asks the model and keeps the log in step with its answer.
-    fn merge(&mut self, update: &Update, via: Link) -> Merged {
-        let (superseding, is_superseded) = match self.model.apply(update).0 {
+    fn merge(&mut self, update: Update, via: Link) -> Merged {
+        let (superseding, is_superseded) = match self.model.apply(&update).0 {
             Verdict::Invalid(reason) => return Merged::Invalid(reason),
             Verdict::Kept { superseding } => (superseding, false),
             Verdict::Superseded => (Default::default(), true),
@@ -568,7 +568,7 @@ impl<M: Model> Replica<M> {
             return Merged::Superseded;
         }
         let entry = Entry {
-            update: update.clone(),
+            update,
             source: index,
             via,
             // What superseded it on arrival is durable before it is.
@@ -583,16 +583,17 @@ impl<M: Model> Replica<M> {
             // The newcomer is the evidence now.
             self.outlived.push_back((position, index, older));
         }
-        for earlier in superseding.iter().filter(|earlier| **earlier != update.id()) {
+        for earlier in &superseding {
             self.supersede(earlier, position);
         }
         if is_superseded { Merged::Superseded } else { Merged::Kept }
     }
 
-    /// Remembers that the model no longer needs an update, because of what is at position `by`.
+    /// Remembers that the model no longer needs an update, because of another, at position `by`.
     fn supersede(&mut self, id: &UpdateId, by: u64) {
         if let Some(index) = self.sources.find(&id.source)
             && let Some(slot) = self.sources.get(index).slot(id.timestamp)
+            && slot.position != by
             && let Some(entry) = self.log.get_mut(slot.position)
         {
             entry.superseded_by = by;

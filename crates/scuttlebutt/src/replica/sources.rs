@@ -40,6 +40,10 @@ impl Source {
     }
 
     pub(crate) fn slot(&self, timestamp: Timestamp) -> Option<Slot> {
+        // Nearly every update that is asked for is new, and finding the newest is cheaper.
+        if self.newest().is_none_or(|(newest, _)| newest < timestamp) {
+            return None;
+        }
         self.slots.get(&timestamp).copied()
     }
 
@@ -58,8 +62,9 @@ impl Source {
 
     pub(crate) fn insert(&mut self, timestamp: Timestamp, position: u64) {
         // What lies between the neighbours may have been on either side of the newcomer.
-        let gap_before =
-            self.after(Some(timestamp)).next().is_some_and(|(_, next)| next.gap_before);
+        let is_newest = self.newest().is_none_or(|(newest, _)| newest < timestamp);
+        let gap_before = !is_newest
+            && self.after(Some(timestamp)).next().is_some_and(|(_, next)| next.gap_before);
         self.slots.insert(timestamp, Slot { position, gap_before });
     }
 
