@@ -131,11 +131,11 @@ impl<M: Model + Send + 'static> Node<M> {
     }
 
     async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
-        let mut revision = self.engine.shared.subscribe();
+        let mut durable = self.engine.shared.durable();
         let mut failure = self.engine.keeper.failure();
         tokio::select! {
             biased;
-            _ = revision.wait_for(|revision| revision.durable() >= position) => Ok(()),
+            _ = durable.wait_for(|durable| *durable >= position) => Ok(()),
             failed = failure.wait_for(Option::is_some) => match failed.as_deref() {
                 Ok(Some(error)) => Err(error.clone()),
                 // The sender lives in the engine, which `self` keeps.

@@ -15,6 +15,9 @@ use tokio::sync::watch;
 pub(crate) struct Shared<M> {
     replica: Mutex<Replica<M>>,
     revision: watch::Sender<Revision>,
+    /// Apart from the revision, which also changes with every write: hundreds of writers that wait
+    /// for their own would wake one another each time.
+    durable: watch::Sender<u64>,
     id: watch::Sender<SourceId>,
     own_id: OwnId,
     /// How often the id may still be changed.
@@ -34,6 +37,7 @@ impl<M: Model> Shared<M> {
     pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
         Arc::new(Self {
             revision: watch::Sender::new(replica.revision()),
+            durable: watch::Sender::new(replica.durable()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
@@ -54,13 +58,10 @@ impl<M: Model> Shared<M> {
         if !was_contested && replica.is_identity_contested() {
             self.renew_id(&mut replica);
         }
-        let revision = replica.revision();
+        let (revision, durable) = (replica.revision(), replica.durable());
         drop(replica);
-        self.revision.send_if_modified(|current| {
-            let is_news = revision > *current;
-            *current = revision.max(*current);
-            is_news
-        });
+        raise(&self.revision, revision);
+        raise(&self.durable, durable);
         result
     }
 
@@ -110,11 +111,25 @@ impl<M: Model> Shared<M> {
         self.revision.subscribe()
     }
 
+    /// The position below which everything is as durable as the store promises, as it moves.
+    pub(crate) fn durable(&self) -> watch::Receiver<u64> {
+        self.durable.subscribe()
+    }
+
     /// A model that panicked leaves the replica as it was between two steps; going on serves the
     /// peers better than failing all of them.
     fn lock(&self) -> MutexGuard<'_, Replica<M>> {
         self.replica.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Rings if `value` is greater than what is known.
+fn raise<T: Copy + Ord>(known: &watch::Sender<T>, value: T) {
+    known.send_if_modified(|current| {
+        let is_news = value > *current;
+        *current = value.max(*current);
+        is_news
+    });
 }
 
 /// A source id that nobody has: for a node, or for a store that is new.
