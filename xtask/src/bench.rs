@@ -63,9 +63,11 @@ pub(crate) fn run(task: &Task) -> Result<()> {
 }
 
 fn store(options: &StoreOptions) -> Result<()> {
-    for (package, example) in
-        [("scuttlebutt-store", "store_bench"), ("scuttlebutt-net", "catch_up_bench")]
-    {
+    for (package, example) in [
+        ("scuttlebutt-store", "store_bench"),
+        ("scuttlebutt-net", "update_bench"),
+        ("scuttlebutt-net", "catch_up_bench"),
+    ] {
         let build = ["build", "--release", "--package", package, "--example", example];
         shell::run(&mut cargo(&build))?;
     }
@@ -84,6 +86,7 @@ fn store(options: &StoreOptions) -> Result<()> {
         &(updates / 10).to_string(),
     ];
     shell::run(example("store_bench").args([seconds, updates]))?;
+    shell::run(example("update_bench").arg(seconds))?;
     shell::run(example("catch_up_bench").args([tenth, rounds]))
 }
 

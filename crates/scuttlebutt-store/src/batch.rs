@@ -58,10 +58,7 @@ impl Batch {
         if end == replica.head() {
             // What supersedes an update is in this batch too, or durable: nobody will miss it, unless
             // it is the evidence for its source.
-            updates.retain(|(_, update)| {
-                replica.is_live(&update.id())
-                    || replica.newest_held(update.source()) == Some(update.timestamp())
-            });
+            updates.retain(|(position, _)| replica.is_worth_storing(*position));
         }
         let vector = replica
             .announced_since(vector_changes_seen)

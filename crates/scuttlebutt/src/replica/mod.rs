@@ -223,8 +223,7 @@ impl<M: Model> Replica<M> {
         self.clock.observe(timestamp);
         // What the announced entry covers was written here and is superseded: a peer that is behind
         // sent it round.
-        if is_own
-            && !known.is_some_and(|index| self.sources.get(index).announced() >= Some(timestamp))
+        if is_own && known.is_none_or(|index| self.sources.get(index).announced() < Some(timestamp))
         {
             if self.returned.is_none() {
                 self.withhold_own();
@@ -450,6 +449,26 @@ impl<M: Model> Replica<M> {
     /// sent them until what superseded them is durable too.
     pub fn unstored(&self) -> impl Iterator<Item = &Update> {
         self.log.from(self.durable).map(|(_, entry)| &entry.update)
+    }
+
+    /// Whether the update at `position` is worth storing: nothing supersedes it, or it is the newest
+    /// of its source, the evidence for that source's entry in the version vector.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.wait_for_store();
+    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
+    /// assert_eq!([0, 1, 2].map(|at| replica.is_worth_storing(at)), [false, true, false]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_worth_storing(&self, position: u64) -> bool {
+        self.log.get(position).is_some_and(|entry| {
+            let newest = self.sources.get(entry.source).newest();
+            entry.is_live() || newest.is_some_and(|(_, slot)| slot.position == position)
+        })
     }
 
     /// Tells that everything accepted below `position` is durable now.
