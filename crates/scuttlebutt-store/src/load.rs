@@ -33,7 +33,7 @@ pub struct Progress {
 
 impl Store {
     /// Gives `replica` everything that the store holds, and makes it wait for the store from now on
-    /// and [doubt](Replica::doubt_identity) its identity until it is confirmed.
+    /// and, unless its id was drawn at this opening, [doubt](Replica::doubt_identity) that.
     /// It must be empty and have the store's [`id`](Self::id). `progress` is called every
     /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates and at the
     /// end.
@@ -74,8 +74,10 @@ impl Store {
                 replica.restore_at(counted, &vector);
                 reader.join().map_err(|panic| resume_unwind(panic))
             })?;
-            // Nothing in a file tells that all of it was set back to an earlier state.
-            replica.doubt_identity();
+            if !self.is_id_fresh {
+                // Nothing in a file tells that all of it was set back to an earlier state.
+                replica.doubt_identity();
+            }
             let mut damage = scan.finish(path)?;
             damage.vector_entries = vector_entries;
             if !damage.is_none() {

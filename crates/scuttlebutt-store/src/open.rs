@@ -108,11 +108,13 @@ impl Store {
         if renewed.is_some() && options.fresh_id == meta.id {
             return Err(StoreError::IdNotFresh { path, id: meta.id });
         }
-        let id = if renewed.is_some() { options.fresh_id } else { meta.id };
+        let id = if renewed.is_some() { options.fresh_id.clone() } else { meta.id };
         let session = session(options.durability);
         let meta = Meta { format: FORMAT, id, origin: Some(found), session, ..meta };
         let recovered = engine.recovered;
-        let store = Store::new(path, engine, meta, options.durability, options.limits)?;
+        let is_id_fresh = created || renewed.is_some();
+        let Options { durability, limits, .. } = options;
+        let store = Store::new(path, engine, meta, is_id_fresh, durability, limits)?;
         Ok((store, Opened { created, recovered, renewed }))
     }
 }

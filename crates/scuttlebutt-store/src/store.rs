@@ -34,6 +34,8 @@ pub struct Store {
     durability: Durability,
     sync: SyncSwitch,
     stopped: OnceLock<Arc<str>>,
+    /// Its id was drawn at this opening, so nothing was ever written under it.
+    pub(crate) is_id_fresh: bool,
 }
 
 impl Store {
@@ -42,13 +44,14 @@ impl Store {
         path: PathBuf,
         engine: Engine,
         meta: Meta,
+        is_id_fresh: bool,
         durability: Durability,
         limits: StoreLimits,
     ) -> Result<Self, StoreError> {
         let Engine { database, sync, .. } = engine;
         let stopped = OnceLock::new();
         let meta = Mutex::new(meta);
-        let store = Self { database, path, limits, meta, durability, sync, stopped };
+        let store = Self { database, path, limits, meta, durability, sync, stopped, is_id_fresh };
         store.write("opening the store", |transaction| store.meta().write(transaction))?;
         store.follow_durability();
         Ok(store)

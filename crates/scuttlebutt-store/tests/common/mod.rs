@@ -67,7 +67,9 @@ impl<M: Model + Default> Stored<M> {
     }
 
     pub fn load(store: Store) -> Result<Self, StoreError> {
-        let replica = store.load(Replica::new(store.id(), M::default()), |_| ())?;
+        let mut replica = store.load(Replica::new(store.id(), M::default()), |_| ())?;
+        // As if a peer had been heard.
+        replica.confirm_identity();
         let vector_changes = replica.vector_changes();
         Ok(Self { replica, store, vector_changes })
     }
