@@ -10,8 +10,18 @@ use plotters::prelude::*;
 use scuttlebutt_sim::{Report, Timeline};
 
 /// What can happen, from top to bottom.
-const KINDS: [&str; 8] =
-    ["cut", "stall", "half-open link", "leave", "restart", "node lost", "clock jump", "calm"];
+const KINDS: [&str; 10] = [
+    "cut",
+    "stall",
+    "half-open link",
+    "leave",
+    "restart",
+    "disk set back",
+    "disk copied",
+    "node lost",
+    "clock jump",
+    "calm",
+];
 
 const SIZE: (u32, u32) = (1_000, 760);
 const MARGIN: u32 = 12;
