@@ -158,6 +158,10 @@ impl Model for EventLog {
         }
     }
 
+    fn never_supersedes(&self) -> bool {
+        self.retained.is_none()
+    }
+
     /// A JSON array of all events as `[name, argument…]`, in the order of (timestamp, source).
     fn view(&self) -> String {
         let mut text = String::from("[");

@@ -21,7 +21,7 @@ pub use retention::Retention;
 
 use crate::update::{Update, UpdateId};
 
-/// A data model: two methods.
+/// A data model: two methods, and one that may be left as it is.
 ///
 /// # The laws
 /// Replicas converge if, and only if, the model keeps three laws. [`laws::check`] tests them for
@@ -46,6 +46,14 @@ pub trait Model {
     /// The state as JSON text. Equal states give equal text.
     #[doc(alias = "toJSON")]
     fn view(&self) -> String;
+
+    /// Whether no update ever supersedes another, in any replica of this model: a log that only grows.
+    /// Then nothing can be missing in what a peer passed on, and long histories that break off half-way
+    /// cost less. Leave it at `false` unless [`apply`](Self::apply) never answers
+    /// [`Merge::superseding`] or [`Merge::superseded`].
+    fn never_supersedes(&self) -> bool {
+        false
+    }
 }
 
 /// What became of an update that a model was told of.

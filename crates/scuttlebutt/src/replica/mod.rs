@@ -256,7 +256,26 @@ impl<M: Model> Replica<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn promise(&mut self, vector: &VersionVector) {
-        self.credit(vector.iter());
+        self.promise_entries(vector.iter());
+    }
+
+    /// [`promise`](Self::promise), entry by entry. What the promiser left out because it was superseded
+    /// nobody has told us; so when we pass on what it sent, there may be gaps in it.
+    pub(crate) fn promise_entries<'a>(
+        &mut self,
+        promise: impl Iterator<Item = (&'a SourceId, Timestamp)>,
+    ) {
+        let promise: Vec<_> = promise.collect();
+        if !self.model.never_supersedes() {
+            for (id, limit) in &promise {
+                if let Some(index) = self.sources.find(id)
+                    && let Some((newest, _)) = self.sources.get(index).newest()
+                {
+                    self.sources.note_gaps_up_to(index, newest.min(*limit));
+                }
+            }
+        }
+        self.credit(promise.into_iter());
     }
 
     /// The announced version vector: see [`VersionVector`] for what it promises.
@@ -431,8 +450,10 @@ impl<M: Model> Replica<M> {
     }
 
     fn finish_restoring(&mut self, vector: &VersionVector) {
-        // Where something superseded was let go, no store knows.
-        self.sources.note_gaps();
+        if !self.model.never_supersedes() {
+            // Where something superseded was let go, no store knows.
+            self.sources.note_gaps();
+        }
         self.stored(self.log.head());
         let id = self.id.clone();
         self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));
@@ -634,7 +655,8 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Lets the vector follow a promise as far as there is evidence, now or when it is durable.
+    /// Lets the vector follow a promise in which nothing was left out, as far as there is evidence, now
+    /// or when it is durable.
     pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
         let mut advances = Vec::new();
         for (id, limit) in promise {

@@ -31,6 +31,8 @@ pub(crate) struct Source {
     announced: Option<Timestamp>,
     /// When the announced entry changed, counted in changes of the whole vector.
     changed: u64,
+    /// Up to here others have left out what was superseded when they sent it, as far as we know.
+    gaps_up_to: Option<Timestamp>,
 }
 
 impl Source {
@@ -84,6 +86,23 @@ impl Source {
     fn note_gaps(&mut self) {
         self.slots.values_mut().for_each(|slot| slot.gap_before = true);
     }
+
+    /// Remembers that whoever promised everything up to `timestamp` may have left out what was
+    /// superseded: between what is announced and there, and before what follows. Each slot is looked
+    /// at once.
+    fn note_gaps_up_to(&mut self, timestamp: Timestamp) {
+        let from = self.announced.max(self.gaps_up_to);
+        if from >= Some(timestamp) {
+            return;
+        }
+        self.gaps_up_to = Some(timestamp);
+        for (at, slot) in self.slots.range_mut((from.map_or(Unbounded, Excluded), Unbounded)) {
+            slot.gap_before = true;
+            if *at > timestamp {
+                break;
+            }
+        }
+    }
 }
 
 /// All sources and the version vector over them.
@@ -123,6 +142,7 @@ impl Sources {
             slots: BTreeMap::new(),
             announced: None,
             changed: 0,
+            gaps_up_to: None,
         });
         self.by_id.insert(id.clone(), index);
         index
@@ -139,6 +159,12 @@ impl Sources {
     /// Remembers that of any source, before anything held, something may be superseded and gone.
     pub(crate) fn note_gaps(&mut self) {
         self.list.iter_mut().for_each(Source::note_gaps);
+    }
+
+    /// Remembers that whoever promised everything of a source up to `timestamp` may have left out what
+    /// was superseded.
+    pub(crate) fn note_gaps_up_to(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        self.get_mut(index).note_gaps_up_to(timestamp);
     }
 
     /// In the order in which they were first seen.

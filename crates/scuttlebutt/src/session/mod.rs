@@ -428,7 +428,12 @@ impl Session {
                 }
                 if self.config.direction.receives() && self.receiving.accepts_marks() {
                     self.tally.marks_received += 1;
-                    replica.promise(&vector);
+                    if self.receiving.has_history() {
+                        replica.promise(&vector);
+                    } else {
+                        // Within a history nothing is marked that something was left out of.
+                        replica.credit(vector.iter());
+                    }
                 } else {
                     self.tally.marks_ignored += 1;
                 }
@@ -459,7 +464,7 @@ impl Session {
         match outcome {
             Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
                 if self.receiving.update_received(&source, timestamp) {
-                    replica.credit(std::iter::once((&source, timestamp)));
+                    replica.promise_entries(std::iter::once((&source, timestamp)));
                 }
             }
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),

@@ -280,6 +280,37 @@ fn i2_a_restored_replica_promises_nothing_past_what_it_let_go() {
     }
 }
 
+/// I2: what a peer left out of what it sent, because it was superseded, is missing in what we send on.
+/// So a catch-up that breaks off must not have promised anything past it.
+#[test]
+fn i2_what_a_peer_left_out_is_a_gap_for_others() {
+    let mut r = replica("R");
+    for line in [r#"[["j",2],20,"A"]"#, r#"[["i",3],30,"A"]"#, r#"[["h",4],40,"A"]"#] {
+        r.remote_update(NOW, update(line));
+    }
+    // Within a history a mark says that nothing was left out.
+    r.credit(vector(&[("A", 20.0)]).iter());
+    let step = |at: f64, gap| (format!("A@{at}"), gap);
+    assert_eq!(passed_over(&r)[..1], [step(20.0, false)]);
+    // Its end does not: k was written at 25, and is superseded by somebody else.
+    r.promise(&vector(&[("A", 25.0)]));
+    assert_eq!(passed_over(&r), [step(20.0, false), step(30.0, true), step(40.0, false)]);
+    r.promise(&vector(&[("A", 40.0)]));
+    r.remote_update(NOW, update(r#"[["l",4],45,"A"]"#));
+    r.remote_update(NOW, update(r#"[["e",4],27,"A"]"#));
+    let mut delta = r.delta(&vector(&[("A", 40.0)]));
+    assert!(!r.delta_next(&mut delta).unwrap().passed_over, "nobody has promised that");
+    let mut delta = r.delta(&vector(&[("A", 25.0)]));
+    assert!(r.delta_next(&mut delta).unwrap().passed_over, "it came later, into the gap");
+
+    // A log that only grows has no gaps.
+    let mut r = Replica::new(source("R"), EventLog::new());
+    r.remote_update(NOW, update(r#"[["e"],20,"A"]"#));
+    r.promise(&vector(&[("A", 20.0)]));
+    let mut delta = r.delta(&VersionVector::new());
+    assert!(!r.delta_next(&mut delta).unwrap().passed_over);
+}
+
 /// What is superseded by what stands before it, as after a repair, gets no place; its position is not
 /// used again.
 #[test]

@@ -162,6 +162,28 @@ fn i2_live_lines_of_the_originals_kind() {
     }
 }
 
+/// Nothing was left out of what it was sent.
+fn has_seen_all(replica: &mut Replica<LwwMap>, entries: &[(&str, f64)]) {
+    replica.credit(vector(entries).iter());
+}
+
+/// One that was sent what was left of a history knows that something may be missing in it: then it
+/// marks nothing on the way, since a cut there would leave a gap that it promised not to be there.
+#[test]
+fn i2_what_others_left_out_is_not_marked_on_the_way() {
+    let mut sender = replica("D");
+    for n in 1..=3_000 {
+        apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
+    }
+    sender.promise(&vector(&[("A", 1e9)]));
+    let history = history_of(&mut sender, SessionConfig::default());
+    assert_eq!(history.matches("{\"mark\"").count(), 0);
+    let mut receiver = replica("S");
+    let mut session = new_session(&mut receiver, SessionConfig::default());
+    session.receive(&mut receiver, NOW, history.as_bytes()).unwrap();
+    assert_eq!(receiver.version_vector(), sender.version_vector(), "its end is a promise");
+}
+
 /// In a long catch-up marks tell how much is complete, so that a cut costs little; and never more.
 #[test]
 fn i2_marks_within_a_long_catch_up() {
@@ -177,7 +199,7 @@ fn i2_marks_within_a_long_catch_up() {
             apply(&mut doomed, &format!(r#"[["k{n}",{n}],{}.5,"{second}"]"#, n + KEYS));
         }
     }
-    doomed.promise(&vector(&[("A", 1e9), ("B", 1e9)]));
+    has_seen_all(&mut doomed, &[("A", 1e9), ("B", 1e9)]);
     let history = history_of(&mut doomed, SessionConfig::default());
     assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
 
@@ -205,7 +227,7 @@ fn i2_a_cut_costs_little() {
     for n in 1..=3_000 {
         apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
     }
-    sender.promise(&vector(&[("A", 1e9)]));
+    has_seen_all(&mut sender, &[("A", 1e9)]);
     let history = history_of(&mut sender, SessionConfig::default());
     let cut = history.len() * 9 / 10;
     let mut survivor = replica("S");
@@ -225,7 +247,7 @@ fn i2_marks_promise_no_more_than_the_sender_announces() {
         apply(&mut sender, &format!(r#"[["l{n}","{}"],{n},"B"]"#, "x".repeat(100)));
     }
     // Whoever brought it broke off: the first of A's is missing.
-    sender.promise(&vector(&[("B", 1e9)]));
+    has_seen_all(&mut sender, &[("B", 1e9)]);
     let history = history_of(&mut sender, SessionConfig::default());
     assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
     let mut receiver = replica("S");
@@ -247,7 +269,7 @@ fn i2_marks_know_what_was_superseded_on_arrival() {
         apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
     }
     assert_eq!(apply(&mut sender, r#"[["first","A's"],1,"A"]"#), Outcome::Superseded);
-    sender.promise(&vector(&[("A", 1e9), ("C", 1e9)]));
+    has_seen_all(&mut sender, &[("A", 1e9), ("C", 1e9)]);
     let history = history_of(&mut sender, SessionConfig::default());
     let mut receiver = replica("S");
     let mut session = new_session(&mut receiver, SessionConfig::default());
