@@ -40,9 +40,12 @@ impl Truth {
         self.by_source.values().map(BTreeMap::len).sum()
     }
 
-    /// Its writer forgot it before it was stored, so nobody else has it: it never was.
+    /// Its writer forgot it before it was stored, so nobody else has it: it never was. Another one of
+    /// the same name may still be somewhere.
     pub(crate) fn remove(&mut self, id: &UpdateId) {
-        if let Some(updates) = self.by_source.get_mut(&id.source) {
+        if !self.has_two(id)
+            && let Some(updates) = self.by_source.get_mut(&id.source)
+        {
             updates.remove(&id.timestamp);
         }
     }
