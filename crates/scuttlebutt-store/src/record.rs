@@ -94,6 +94,7 @@ pub(crate) fn parse_source(literal: &str) -> Option<SourceId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_record_is_whole_or_nothing() {
@@ -142,5 +143,17 @@ mod tests {
             }
         }
         assert_eq!(sources.get("\"__proto__\""), None);
+    }
+
+    proptest! {
+        /// A checksum vouches for the bytes, not for who wrote them.
+        #[test]
+        fn what_was_never_an_update_does_no_harm(text in r#"\[("a"|1|\[\]|,|"|\]|\{|\\|é){0,12}"#) {
+            let record = seal(&7u64.to_le_bytes(), text.as_bytes());
+            if let Some(update) = open_update(7, &record, &mut RecentSources::new()) {
+                prop_assert!(update.extras().len() <= text.len());
+                prop_assert_eq!(update.to_json(), text);
+            }
+        }
     }
 }

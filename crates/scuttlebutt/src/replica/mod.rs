@@ -213,22 +213,23 @@ impl<M: Model> Replica<M> {
             return Outcome::Unverified;
         }
         let update = self.sharing_source(known, update);
-        let timestamp = update.timestamp();
-        let is_own = *update.source() == self.id;
-        let outcome = match self.merge(update, via) {
+        let outcome = match self.merge(update.clone(), via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
             Merged::Kept => Outcome::Applied,
             Merged::Superseded => Outcome::Superseded,
         };
-        self.clock.observe(timestamp);
+        self.clock.observe(update.timestamp());
         // What the announced entry covers was written here and is superseded: a peer that is behind
         // sent it round.
-        if is_own && known.is_none_or(|index| self.sources.get(index).announced() < Some(timestamp))
+        if *update.source() == self.id
+            && !known.is_some_and(|index| {
+                self.sources.get(index).announced() >= Some(update.timestamp())
+            })
         {
             if self.returned.is_none() {
                 self.withhold_own();
             }
-            self.returned = self.returned.max(Some(timestamp));
+            self.returned = self.returned.max(Some(update.timestamp()));
         }
         self.follow_head();
         outcome
