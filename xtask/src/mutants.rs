@@ -97,7 +97,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let begun = Instant::now();
         let killed = killer(&tree);
         fs::write(&path, original)?;
-        let killed = killed?;
+        let killed = killed.unwrap_or_else(|error| {
+            println!("{error:#}");
+            Some("nothing: it does not compile".to_owned())
+        });
         println!(
             "{:>3}/{} {:>4} s  {:<34}{}",
             nth + 1,

@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 use crate::engine::{Engine, lock};
 
+/// How often a batch waits for writers that are ready to run.
+const TURNS_FOR_WRITERS_MAX: usize = 16;
+
 /// A node's store, with the task that writes to it.
 pub(crate) struct Keeper {
     store: std::sync::Mutex<Option<Arc<Store>>>,
@@ -90,6 +93,7 @@ impl<M: Model + Send + 'static> Writer<M> {
         let quiet = self.engine.clone().quiet();
         tokio::pin!(quiet);
         let mut is_quiet = false;
+        let mut last_updates = 0;
         loop {
             changed.mark_unchanged();
             // A fresh id does not wait either: until it is written, a crash would bring the old one back.
@@ -108,22 +112,40 @@ impl<M: Model + Send + 'static> Writer<M> {
                 continue;
             }
             rest_due = None;
-            let wrote = self.write_batch().await?;
-            if is_quiet && !wrote {
-                return Ok(());
+            if last_updates > 1 {
+                self.let_writers_come().await;
+            }
+            match self.write_batch().await? {
+                Some(updates) => last_updates = updates,
+                None if is_quiet => return Ok(()),
+                None => {}
             }
         }
     }
 
-    /// Writes what there is to write; answers whether there was anything.
-    async fn write_batch(&mut self) -> Result<bool, StoreError> {
+    /// Whoever waited for the last batch may be about to write again: lets them, so that the next batch
+    /// is not that of the first who came while all others wait for the one after.
+    async fn let_writers_come(&self) {
+        let mut head = None;
+        for _ in 0..TURNS_FOR_WRITERS_MAX {
+            let now = Some(self.engine.shared.read(scuttlebutt::Replica::head));
+            if now == head {
+                return;
+            }
+            head = now;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Writes what there is to write; answers how many updates that were, if there was anything.
+    async fn write_batch(&mut self) -> Result<Option<usize>, StoreError> {
         let (id, batch) = self.engine.shared.write(|replica| {
             (replica.id().clone(), Batch::collect(replica, self.vector_changes, &self.limits))
         });
         if batch.is_empty() && self.store.id() == id {
-            return Ok(false);
+            return Ok(None);
         }
-        let (end, vector_changes) = (batch.end(), batch.vector_changes());
+        let (end, updates, vector_changes) = (batch.end(), batch.updates(), batch.vector_changes());
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || commit(&store, id, &batch)).await;
         match written {
@@ -132,7 +154,7 @@ impl<M: Model + Send + 'static> Writer<M> {
         }
         self.vector_changes = vector_changes;
         self.engine.shared.write(|replica| replica.stored(end));
-        Ok(true)
+        Ok(Some(updates))
     }
 }
 
