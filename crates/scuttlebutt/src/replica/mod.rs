@@ -735,14 +735,6 @@ pub struct Revision {
     vector_changes: u64,
 }
 
-impl Revision {
-    /// [`Replica::durable`] at that state.
-    #[must_use]
-    pub fn durable(&self) -> u64 {
-        self.durable
-    }
-}
-
 enum Merged {
     Kept,
     Superseded,
