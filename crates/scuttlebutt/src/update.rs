@@ -222,6 +222,21 @@ impl Update {
         json::elements(&array).map(str::to_owned).collect()
     }
 
+    /// The same update with `signature` as a JSON string behind all else that it carries.
+    ///
+    /// ```
+    /// use scuttlebutt::Update;
+    ///
+    /// let update = Update::from_json(r#"[["k",1],100,"A"]"#)?;
+    /// assert_eq!(update.signed("sgn=").to_json(), r#"[["k",1],100,"A","sgn="]"#);
+    /// # Ok::<(), scuttlebutt::UpdateError>(())
+    /// ```
+    #[must_use]
+    pub fn signed(&self, signature: &str) -> Self {
+        let literal = json::JsString::from(signature).to_json_literal();
+        Self { body: [&self.body, ",", &literal].concat().into(), ..self.clone() }
+    }
+
     /// Its name: no two different updates share one.
     #[must_use]
     pub fn id(&self) -> UpdateId {

@@ -27,7 +27,7 @@ use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
-pub use outcome::{LocalUpdateError, Outcome, Trust, Verifier};
+pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
 
@@ -72,6 +72,7 @@ pub struct Replica<M> {
     limits: Limits,
     clock: Clock,
     verifier: Option<Arc<dyn Verifier>>,
+    signer: Option<Arc<dyn Signer>>,
     log: Arrival,
     sources: Sources,
     /// Below this position everything is as durable as the store promises.
@@ -111,6 +112,7 @@ impl<M: Model> Replica<M> {
             limits,
             clock: Clock::default(),
             verifier: None,
+            signer: None,
             log: Arrival::default(),
             sources: Sources::default(),
             durable: 0,
@@ -129,6 +131,37 @@ impl<M: Model> Replica<M> {
     #[doc(alias = "verify")]
     pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
         self.verifier = Some(Arc::new(verifier));
+        self
+    }
+
+    /// Writes as `signer`'s id from now on, and has it sign every local update before that has any
+    /// effect. What comes from outside is never signed, not even under this id: it has its signature
+    /// or it has none. Call it before anything is written or restored.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SignError, Signer, SourceId, Update};
+    ///
+    /// struct Stamp(SourceId); // anybody could sign like this
+    /// impl Signer for Stamp {
+    ///     fn id(&self) -> &SourceId {
+    ///         &self.0
+    ///     }
+    ///     fn sign(&self, update: &Update) -> Result<String, SignError> {
+    ///         Ok(format!("{} bytes", update.change().len()))
+    ///     }
+    /// }
+    ///
+    /// let ada = SourceId::new("ada")?;
+    /// let mut replica = Replica::new(ada.clone(), LwwMap::new()).sign_with(Stamp(ada));
+    /// let update = replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// assert_eq!(update.to_json(), r#"[["k",1],100,"ada","7 bytes"]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[doc(alias = "sign")]
+    pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
+        self.renew_identity(signer.id().clone());
+        self.signer = Some(Arc::new(signer));
         self
     }
 
@@ -172,7 +205,7 @@ impl<M: Model> Replica<M> {
         self.check_room(&self.id, change.as_json().len())?;
         let mut clock = self.clock.clone();
         let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
-        let update = Update::new(&change, timestamp, self.id.clone());
+        let update = self.sign(Update::new(&change, timestamp, self.id.clone()))?;
         match self.merge(update.clone(), Link::LOCAL) {
             Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
             Merged::Kept | Merged::Superseded => self.clock = clock,
@@ -182,6 +215,18 @@ impl<M: Model> Replica<M> {
             self.credit([(self.id.clone(), timestamp)].iter().map(|(id, at)| (id, *at)));
         }
         self.follow_head();
+        Ok(update)
+    }
+
+    /// An update of our own as it is written: with its signature, if this replica signs.
+    fn sign(&self, update: Update) -> Result<Update, LocalUpdateError> {
+        let Some(signer) = &self.signer else { return Ok(update) };
+        if *signer.id() != self.id {
+            let (id, signer) = (self.id.clone(), signer.id().clone());
+            return Err(LocalUpdateError::NotTheSigner { id, signer });
+        }
+        let update = update.signed(&signer.sign(&update)?);
+        self.check_room(&self.id, update.heap_bytes())?;
         Ok(update)
     }
 
@@ -340,7 +385,7 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Writes everything inside but the limits, the verifier and how many links there were: two
+    /// Writes everything inside but the limits, the verifier, the signer and how many links there were: two
     /// replicas that print alike act alike. For whoever visits every state there is; what it prints may change at any time.
     #[doc(hidden)]
     pub fn internals(&self, out: &mut dyn std::fmt::Write) -> std::fmt::Result

@@ -1,10 +1,14 @@
 //! What becomes of updates, local and remote, and who vouches for them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::limits::LimitExceeded;
 #[cfg(doc)]
 use crate::limits::Limits;
+#[cfg(doc)]
+use crate::replica::Replica;
+use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
@@ -50,13 +54,51 @@ pub enum LocalUpdateError {
     /// The largest timestamp there is has been used.
     #[error("no timestamp is left after {}", Timestamp::MAX)]
     TimeExhausted,
+    /// The signer did not sign it.
+    #[error(transparent)]
+    Unsigned(#[from] SignError),
+    /// The replica took another id than its signer's: nobody would believe what it writes.
+    #[error("the replica writes as {id}, but its signer signs for {signer}")]
+    NotTheSigner {
+        /// The id under which the replica writes.
+        id: SourceId,
+        /// The id for which its signer signs.
+        signer: SourceId,
+    },
 }
+
+/// Signs what a replica writes itself: see [`Replica::sign_with`]. It is never shown an update that
+/// came from outside, whoever that claims to be from.
+pub trait Signer: Send + Sync {
+    /// The source id that its signatures belong to.
+    #[doc(alias = "createId")]
+    fn id(&self) -> &SourceId;
+
+    /// The signature of `update`, which nobody has signed yet. The update carries it as a JSON string
+    /// behind its source.
+    ///
+    /// # Errors
+    /// [`SignError`]; the update is not written then.
+    fn sign(&self, update: &Update) -> Result<String, SignError>;
+}
+
+/// No signature was made; the text says why, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the update could not be signed: {0}")]
+pub struct SignError(pub Cow<'static, str>);
 
 /// Judges updates from outside before they have any effect.
 pub trait Verifier: Send + Sync {
     /// Whether `update` was written by the source that it names. The signature, where there is one,
     /// is the first of [`Update::extras`].
     fn verify(&self, update: &Update) -> Trust;
+}
+
+/// For an application that keeps a hold of its verifier.
+impl<V: Verifier + ?Sized> Verifier for Arc<V> {
+    fn verify(&self, update: &Update) -> Trust {
+        (**self).verify(update)
+    }
 }
 
 /// The word of a [`Verifier`].

@@ -1,0 +1,82 @@
+//! What a replica signs, and what it never does.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::*;
+
+/// Signs with the length of what it signs, and tells what it was shown.
+struct Telling {
+    id: SourceId,
+    shown: Sender<String>,
+}
+
+impl Signer for Telling {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn sign(&self, update: &Update) -> Result<String, SignError> {
+        if update.change().contains("refused") {
+            return Err(SignError("no".into()));
+        }
+        let text = update.to_json();
+        let signature = format!("#{}", text.len());
+        self.shown.send(text).expect("the test listens");
+        Ok(signature)
+    }
+}
+
+fn signing(id: &str) -> (Replica<LwwMap>, Receiver<String>) {
+    let (sender, shown) = channel();
+    let signer = Telling { id: source(id), shown: sender };
+    (replica("before").sign_with(signer), shown)
+}
+
+#[test]
+fn i5_a_local_update_is_signed_before_it_enters_the_log() {
+    let (mut r, shown) = signing("R");
+    let written = r.local_update(10.0, LwwMap::set("k", &1).unwrap()).unwrap();
+    assert_eq!(written.to_json(), r##"[["k",1],10,"R","#16"]"##);
+    assert_eq!(since(&r, &VersionVector::new()), [written.to_json()]);
+    let shown: Vec<_> = shown.try_iter().collect();
+    assert_eq!(shown, [r#"[["k",1],10,"R"]"#], "the unsigned text is signed");
+}
+
+/// In the original a peer gets anything signed by sending it under the signer's own id.
+#[test]
+fn i5_what_comes_from_outside_under_our_id_is_never_signed() {
+    let (mut r, shown) = signing("R");
+    let forged = r#"[["k","forged"],50,"R"]"#;
+    assert_eq!(r.remote_update(NOW, update(forged)), Outcome::Applied, "there is no verifier");
+    assert_eq!(since(&r, &VersionVector::new()), [forged]);
+    r.restore([update(r#"[["j","restored"],60,"R"]"#)], &VersionVector::new());
+    assert_eq!(shown.try_iter().count(), 0);
+}
+
+#[test]
+fn a_write_that_is_not_signed_changes_nothing() {
+    let (mut r, _shown) = signing("R");
+    let refused = r.local_update(NOW, LwwMap::set("refused", &1).unwrap());
+    assert_eq!(refused, Err(LocalUpdateError::Unsigned(SignError("no".into()))));
+    r.renew_identity(source("S"));
+    let refused = r.local_update(NOW, LwwMap::set("k", &1).unwrap());
+    let (id, signer) = (source("S"), source("R"));
+    assert_eq!(refused, Err(LocalUpdateError::NotTheSigner { id, signer }));
+    assert_eq!((r.sources_known(), r.head(), r.model().len()), (0, 0, 0));
+}
+
+/// I8: the signature counts.
+#[test]
+fn i8_a_signed_update_fits_with_its_signature_or_not_at_all() {
+    let (mut measured, _shown) = signing("R");
+    let held = measured.log.bytes() + measured.sources.bytes();
+    let written = measured.local_update(10.0, LwwMap::set("k", &1).unwrap()).unwrap();
+    for (spare, is_refused) in [(0, false), (1, true)] {
+        let held_bytes_max = held + written.heap_bytes() - spare;
+        let limits = Limits { held_bytes_max, ..Limits::default() };
+        let (r, _shown) = signing("R");
+        let mut r = Replica { limits, ..r };
+        let outcome = r.local_update(10.0, LwwMap::set("k", &1).unwrap());
+        assert_eq!(outcome.is_err(), is_refused, "{outcome:?}");
+    }
+}
