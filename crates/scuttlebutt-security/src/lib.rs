@@ -1,0 +1,39 @@
+//! Who wrote an update: signing and verifying for [`scuttlebutt`].
+//!
+//! A replica is handed a [`Signer`](scuttlebutt::Signer) for what it writes and a
+//! [`Verifier`](scuttlebutt::Verifier) for what comes from outside. Here are both, and the keys:
+//!
+//! - [`Ed25519Key`] and [`Ed25519Verifier`]: the source id *is* the public key, so whoever sees an
+//!   update can verify it, however it came there;
+//! - [`TrustList`] and [`Allowed`]: which sources may write;
+//! - [`key_file`]: secrets on the disk.
+//!
+//! What it never does: talk to anyone, draw randomness for keys (it is handed in), print a secret.
+//!
+//! ```
+//! use scuttlebutt::{LwwMap, Outcome, Replica, SourceId, Update};
+//! use scuttlebutt_security::{Ed25519Key, Ed25519Verifier};
+//!
+//! let key = Ed25519Key::generate(&mut rand::rng());
+//! let mut ada = Replica::new(key.id().clone(), LwwMap::new()).sign_with(key);
+//! let update = ada.local_update(100.0, LwwMap::set("k", &1)?)?;
+//!
+//! // It comes to Ben through somebody whom nobody trusts.
+//! let line = update.to_json();
+//! let forged = line.replace(r#""k",1"#, r#""k",2"#);
+//! let mut ben = Replica::new(SourceId::new("ben")?, LwwMap::new()).verify_with(Ed25519Verifier);
+//! assert_eq!(ben.remote_update(100.0, Update::from_json(&forged)?), Outcome::Unverified);
+//! assert_eq!(ben.remote_update(100.0, Update::from_json(&line)?), Outcome::Applied);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod ed25519;
+mod error;
+pub mod key_file;
+mod trust_list;
+
+pub use ed25519::{
+    Ed25519Key, Ed25519Verifier, UPDATES_PER_BATCH_MAX, is_ed25519_id, verify_batch,
+};
+pub use error::KeyError;
+pub use trust_list::{Allowed, TRUSTED_IDS_MAX, TrustList, TrustListError, TrustListFault};
