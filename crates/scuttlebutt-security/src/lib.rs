@@ -5,6 +5,8 @@
 //!
 //! - [`Ed25519Key`] and [`Ed25519Verifier`]: the source id *is* the public key, so whoever sees an
 //!   update can verify it, however it came there;
+//! - `rsa_sha1`, behind the cargo feature `rsa-sha1`: what the npm package's `security.js` does, for
+//!   networks that have members of that kind;
 //! - [`TrustList`] and [`Allowed`]: which sources may write;
 //! - [`key_file`]: secrets on the disk.
 //!
@@ -30,6 +32,8 @@
 mod ed25519;
 mod error;
 pub mod key_file;
+#[cfg(feature = "rsa-sha1")]
+pub mod rsa_sha1;
 mod trust_list;
 
 pub use ed25519::{
