@@ -10,9 +10,12 @@
 //                                  one end of a conversation over stdin and stdout: a scuttlebutt/model that signs
 //                                  with the key NAME, knows the public keys NAME and OTHER, and holds one update. It
 //                                  says on stderr, as a line of JSON each, what it applies and what it does not believe
+//   node security.js listen KEYS NAME OTHER
+//                                  the same over a socket; its port comes first on stderr
 //
 // The keys are in NAME (PEM) and NAME.pub.pem.
 const fs = require('node:fs')
+const net = require('node:net')
 const path = require('node:path')
 const Model = require('scuttlebutt/model')
 const security = require('scuttlebutt/security')
@@ -72,7 +75,7 @@ function answer (question) {
   return believes(question)
 }
 
-function converse () {
+function signingModel () {
   const publicKeys = {}
   for (const file of [name, other]) {
     const pem = readKey(file + '.pub.pem')
@@ -83,9 +86,19 @@ function converse () {
   model.on('unverified_data', (update) => report('unverified', update))
   model.on('_update', (update) => report('applied', update))
   model.set('from npm', { b: 1e21, 2: '\ud800 é' })
-  const stream = model.createStream()
-  process.stdin.setEncoding('utf8')
-  process.stdin.pipe(stream).pipe(process.stdout)
+  return model
+}
+
+function converse (model, input, output) {
+  input.setEncoding('utf8')
+  input.pipe(model.createStream()).pipe(output)
+}
+
+function listen (model) {
+  const server = net.createServer((socket) => converse(model, socket, socket))
+  server.listen(0, '127.0.0.1', () => {
+    process.stderr.write(JSON.stringify({ event: 'listening', port: server.address().port }) + '\n')
+  })
 }
 
 if (mode === 'record') {
@@ -96,8 +109,10 @@ if (mode === 'record') {
     process.stdout.write(JSON.stringify(answer(JSON.parse(line))) + '\n')
   }))
 } else if (mode === 'node') {
-  converse()
+  converse(signingModel(), process.stdin, process.stdout)
+} else if (mode === 'listen') {
+  listen(signingModel())
 } else {
-  process.stderr.write('usage: node security.js record KEYS | ask | node KEYS NAME OTHER\n')
+  process.stderr.write('usage: node security.js record KEYS | ask | node|listen KEYS NAME OTHER\n')
   process.exitCode = 2
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scuttlebutt::{
     Change, ChangeCursor, Imported, Limits, LocalUpdateError, Mode, Model, Replica, SessionConfig,
-    SourceId, Update,
+    Signer, SourceId, Update, Verifier,
 };
 use scuttlebutt_store::{Progress, Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -78,6 +78,8 @@ impl<M: Model + Send + 'static> Node<M> {
         Builder {
             model,
             id: None,
+            signer: None,
+            verifier: None,
             store: None,
             progress: Box::new(|_| ()),
             limits: Limits::default(),
@@ -459,6 +461,8 @@ impl<M: Model + Send + 'static> Node<M> {
 pub struct Builder<M> {
     model: M,
     id: Option<SourceId>,
+    signer: Option<Arc<dyn Signer>>,
+    verifier: Option<Arc<dyn Verifier>>,
     store: Option<Store>,
     progress: Box<dyn FnMut(Progress) + Send>,
     limits: Limits,
@@ -474,6 +478,24 @@ impl<M: Model + Send + 'static> Builder<M> {
     #[must_use]
     pub fn id(mut self, id: SourceId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Writes as `signer`'s id, and has it sign what the node writes: see
+    /// [`Replica::sign_with`]. A [`store`](Self::store) has to be made with this id; nodes that sign
+    /// keep theirs.
+    #[must_use]
+    pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Asks `verifier` about every update from outside before it has any effect: see
+    /// [`Replica::verify_with`]. It is asked while the node's replica waits. What the store holds was
+    /// accepted before, and is not verified again.
+    #[must_use]
+    pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
+        self.verifier = Some(Arc::new(verifier));
         self
     }
 
@@ -548,11 +570,21 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// # Errors
     /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
     pub async fn start(self) -> Result<Node<M>, StartError> {
-        let is_given = self.store.is_none() && self.id.is_some();
+        let is_given = self.signer.is_some() || self.store.is_none() && self.id.is_some();
         let own_id = if is_given { OwnId::Given } else { OwnId::Drawn };
+        let id = match &self.store {
+            Some(store) => store.id(),
+            None => self.id.unwrap_or_else(fresh_id),
+        };
+        let mut empty = Replica::with_limits(id, self.model, self.limits);
+        if let Some(signer) = self.signer {
+            empty = empty.sign_with(signer);
+        }
+        if let Some(verifier) = self.verifier {
+            empty = empty.verify_with(verifier);
+        }
         let (replica, store) = match self.store {
             Some(store) => {
-                let empty = Replica::with_limits(store.id(), self.model, self.limits);
                 let progress = self.progress;
                 let load = move || Ok((store.load(empty, progress)?, Some(store)));
                 match tokio::task::spawn_blocking(load).await {
@@ -560,10 +592,7 @@ impl<M: Model + Send + 'static> Builder<M> {
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 }
             }
-            None => {
-                let id = self.id.unwrap_or_else(fresh_id);
-                (Replica::with_limits(id, self.model, self.limits), None)
-            }
+            None => (empty, None),
         };
         let engine = Engine::new(replica, store, own_id);
         Keeper::start(&engine);

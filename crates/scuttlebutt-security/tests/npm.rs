@@ -3,43 +3,21 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
 
-use common::{directory, public, secret, text};
+use common::{PATIENCE, directory, node, secret, table, text};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use scuttlebutt::{
     Change, LwwMap, Outcome, Replica, Session, SessionConfig, Signer, SourceId, Timestamp, Trust,
     Update, Verifier,
 };
-use scuttlebutt_security::rsa_sha1::{KeyTable, SecretKey};
+use scuttlebutt_security::rsa_sha1::SecretKey;
 use serde_json::{Value, json};
 
 const NOW_MS: f64 = 4e12;
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// `security.js` in Node, with these arguments.
-fn node(arguments: &[&str]) -> Command {
-    let interop = directory().join("../../../../interop");
-    assert!(
-        interop.join("node_modules/scuttlebutt").is_dir(),
-        "the npm packages are missing: run `npm ci` in interop/ (`cargo xtask test` does it)"
-    );
-    let mut command = Command::new("node");
-    command.arg(interop.join("security.js")).args(arguments);
-    command
-}
-
-fn table(names: &[&str]) -> KeyTable {
-    let mut table = KeyTable::new(names.len());
-    for name in names {
-        table.insert(public(name)).expect("there is room");
-    }
-    table
-}
 
 /// What Node answers to these questions.
 fn ask(questions: &[Value]) -> Vec<Value> {

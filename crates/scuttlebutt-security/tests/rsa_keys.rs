@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PASSPHRASE, public, secret, text, try_public, try_secret};
+use common::{PASSPHRASE, public, secret, table, text, try_public, try_secret};
 use proptest::prelude::*;
 use scuttlebutt::{Change, Signer, Timestamp, Trust, Update, Verifier};
 use scuttlebutt_security::KeyError;
@@ -16,14 +16,6 @@ fn unsigned(key: &SecretKey, change: &str, millis: f64) -> Update {
 fn signed(key: &SecretKey, change: &str, millis: f64) -> Update {
     let update = unsigned(key, change, millis);
     update.signed(&key.sign(&update).expect("the key is long enough"))
-}
-
-fn table(names: &[&str]) -> KeyTable {
-    let mut table = KeyTable::new(names.len());
-    for name in names {
-        table.insert(public(name)).expect("there is room");
-    }
-    table
 }
 
 #[test]

@@ -82,6 +82,17 @@ pub trait Signer: Send + Sync {
     fn sign(&self, update: &Update) -> Result<String, SignError>;
 }
 
+/// For an application that chooses its signer while it runs.
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn id(&self) -> &SourceId {
+        (**self).id()
+    }
+
+    fn sign(&self, update: &Update) -> Result<String, SignError> {
+        (**self).sign(update)
+    }
+}
+
 /// No signature was made; the text says why, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the update could not be signed: {0}")]
