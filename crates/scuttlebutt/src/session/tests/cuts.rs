@@ -317,3 +317,17 @@ fn i5_a_history_that_was_refused_in_part_promises_nothing() {
     assert!(receiver.model().contains("j"));
     assert!(receiver.version_vector().is_empty(), "A's first write to k may be what B superseded");
 }
+
+/// A peer that only receives has passed on nothing of what it announces, and says so.
+#[test]
+fn i2_a_peer_that_sends_nothing_promises_nothing() {
+    for (marks, announced) in [(0, &[][..]), (1, &[("C", 50.0)])] {
+        let mut r = replica("R");
+        apply(&mut r, r#"[["k",1],50,"C"]"#);
+        let mut session = new_session(&mut r, SessionConfig::default());
+        let digest = format!(r#"{{"id":"P","clock":{{"C":50}},"ext":{{"marks":{marks}}}}}"#);
+        let lines = format!("{digest}\n\"SYNC\"\n");
+        session.receive(&mut r, NOW, lines.as_bytes()).unwrap();
+        assert_eq!(r.version_vector(), vector(announced), "{digest}");
+    }
+}
