@@ -12,6 +12,7 @@ pub mod guide;
 
 mod address;
 mod backoff;
+mod builder;
 mod connection;
 mod engine;
 mod error;
@@ -26,10 +27,11 @@ mod stream;
 mod subscription;
 
 pub use address::{Address, InvalidAddress};
+pub use builder::Builder;
 pub use error::{DeliveryError, LinkError, ListenError, StartError, UpdateError};
 pub use file::{FileError, Rotation};
 pub use listener::Listener;
-pub use node::{Builder, Node};
+pub use node::Node;
 pub use peer::Peer;
 pub use shared::fresh_id;
 pub use status::{PeerState, PeerStatus, SessionStatus};

@@ -68,10 +68,10 @@ impl<M: Model> Shared<M> {
     /// Takes note of what a peer announces: it confirms this node's own id, or disputes it.
     pub(crate) fn hear(&self, vector: &VersionVector) {
         self.write(|replica| {
-            if !replica.is_identity_disputed_by(vector, now_ms()) {
-                replica.confirm_identity();
-            } else if self.own_id == OwnId::Drawn {
+            if replica.is_identity_disputed_by(vector, now_ms()) {
                 self.renew_id(replica);
+            } else {
+                replica.confirm_identity();
             }
         });
     }
@@ -95,8 +95,8 @@ impl<M: Model> Shared<M> {
         } else {
             tracing::warn!(
                 id = %contested,
-                "updates under this node's own id came back that it does not hold: it forgot them, \
-                 or another node uses the same id; give each node a fresh id"
+                "peers hold updates under this node's own id that it does not: it forgot them, or \
+                 another node uses the same id; give each node a fresh id"
             );
         }
     }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::time::Duration;
 
+use common::{eventually, impatient};
 use scuttlebutt::{
     Direction, EventLog, Limits, LwwMap, Mode, Refusal, SessionConfig, SessionError, SourceId,
 };
@@ -23,10 +26,6 @@ async fn client(address: &str) -> Map {
     Node::builder(LwwMap::new()).limits(impatient()).peer(address).start().await.unwrap()
 }
 
-fn impatient() -> Limits {
-    Limits { redial_delay_ms_min: 5, redial_delay_ms_max: 50, ..Limits::default() }
-}
-
 async fn set(node: &Map, key: &str, value: i32) {
     node.update(LwwMap::set(key, &value).unwrap()).await.unwrap();
 }
@@ -42,16 +41,6 @@ async fn shows(node: &Map, expected: &str) {
     if tokio::time::timeout(Duration::from_secs(20), shown).await.is_err() {
         panic!("shows {} instead of {expected}", node.read(LwwMap::to_json));
     }
-}
-
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come about in 20 s");
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use scuttlebutt::{Limits, LwwMap, Replica};
+use common::{eventually, impatient};
+use scuttlebutt::{LwwMap, Replica};
 use scuttlebutt_net::{Node, UpdateError, fresh_id};
 use scuttlebutt_store::{FILE_NAME, Faults, Operation, Options, Store, StoreError};
 
@@ -67,8 +70,7 @@ fn options() -> Options {
 
 async fn start(dir: &Path, options: Options) -> Map {
     let (store, _) = Store::open(dir, options).unwrap();
-    let limits = Limits { redial_delay_ms_min: 5, redial_delay_ms_max: 50, ..Limits::default() };
-    let node = Node::builder(LwwMap::new()).limits(limits).store(store).listen("127.0.0.1:0");
+    let node = Node::builder(LwwMap::new()).limits(impatient()).store(store).listen("127.0.0.1:0");
     node.start().await.unwrap()
 }
 
@@ -78,16 +80,6 @@ fn address(node: &Map) -> String {
 
 async fn set(node: &Map, key: &str, value: i32) {
     node.update(LwwMap::set(key, &value).unwrap()).await.unwrap();
-}
-
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come about in 20 s");
 }
 
 /// Waits until both show and announce the same, and all of it.

@@ -9,7 +9,9 @@ mod changes;
 pub(crate) mod delta;
 mod identity;
 mod outcome;
+mod promises;
 mod sources;
+mod storing;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -28,6 +30,7 @@ pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
+use promises::Promised;
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
 
@@ -90,12 +93,6 @@ pub struct Replica<M> {
     /// The positions of what was let go since a store that keeps positions last asked.
     released: Option<Vec<u64>>,
     links: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Promised {
-    below: u64,
-    advances: Vec<(SourceIndex, Timestamp)>,
 }
 
 impl<M: Model> Replica<M> {
@@ -280,50 +277,6 @@ impl<M: Model> Replica<M> {
         outcome
     }
 
-    /// Accepts the word of someone who sent updates: of everything up to `vector` that this replica
-    /// did not announce, they have passed on each update, or one that supersedes it.
-    ///
-    /// The version vector moves only as far as there is evidence: for each source to what `vector`
-    /// says, but not beyond the newest update held, and once everything held now is as durable as
-    /// the store promises (invariant I2).
-    /// [`Session`](crate::Session)s do this by themselves; call it after loading updates from
-    /// elsewhere.
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId, Timestamp, Update, VersionVector};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// let b = SourceId::new("B")?;
-    /// replica.remote_update(100.0, Update::from_json(r#"[["k",2],50,"B"]"#)?);
-    /// assert_eq!(replica.version_vector().timestamp(&b), None);
-    ///
-    /// replica.promise(&VersionVector::from_iter([(b.clone(), Timestamp::new(70.0)?)]));
-    /// assert_eq!(replica.version_vector().timestamp(&b), Some(Timestamp::new(50.0)?));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn promise(&mut self, vector: &VersionVector) {
-        self.promise_entries(vector.iter());
-    }
-
-    /// [`promise`](Self::promise), entry by entry. What the promiser left out because it was superseded
-    /// nobody has told us; so when we pass on what it sent, there may be gaps in it.
-    pub(crate) fn promise_entries<'a>(
-        &mut self,
-        promise: impl Iterator<Item = (&'a SourceId, Timestamp)>,
-    ) {
-        let promise: Vec<_> = promise.collect();
-        if !self.model.never_supersedes() {
-            for (id, limit) in &promise {
-                if let Some(index) = self.sources.find(id)
-                    && let Some((newest, _)) = self.sources.get(index).newest()
-                {
-                    self.sources.note_gaps_up_to(index, newest.min(*limit));
-                }
-            }
-        }
-        self.credit(promise.into_iter());
-    }
-
     /// The announced version vector: see [`VersionVector`] for what it promises.
     #[doc(alias = "sources")]
     pub fn version_vector(&self) -> VersionVector {
@@ -397,164 +350,6 @@ impl<M: Model> Replica<M> {
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
-    /// From now on sends and announces only what [`stored`](Self::stored) confirms.
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.wait_for_store();
-    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
-    /// assert!(replica.version_vector().is_empty(), "a crash could still forget it");
-    ///
-    /// let lines: Vec<String> = replica.unstored().map(|update| update.to_json()).collect();
-    /// // … write the lines, sync the file …
-    /// replica.stored(replica.head());
-    /// assert_eq!(lines, [r#"[["k",1],100,"A"]"#]);
-    /// assert_eq!(replica.version_vector().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn wait_for_store(&mut self) {
-        self.has_store = true;
-    }
-
-    /// Takes back what a store kept, before anything else happens: its updates in any order, and the
-    /// version vector that was announced when the last of them was stored. What this replica wrote
-    /// itself is complete by that, since it was stored before it was sent.
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update, VersionVector};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.wait_for_store();
-    /// replica.restore([Update::from_json(r#"[["k",1],100,"A"]"#)?], &VersionVector::new());
-    /// assert_eq!(replica.durable(), replica.head());
-    /// assert_eq!(replica.version_vector().len(), 1);
-    /// assert!(!replica.is_identity_contested());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn restore(&mut self, updates: impl IntoIterator<Item = Update>, vector: &VersionVector) {
-        for update in updates {
-            self.take_back(update);
-        }
-        self.finish_restoring(vector);
-    }
-
-    /// [`restore`](Self::restore) for a store that keeps each update under its position: the updates
-    /// come in the order of their positions, and keep them. From then on
-    /// [`take_released`](Self::take_released) tells what the store may let go.
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId, Update, VersionVector};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.wait_for_store();
-    /// let kept = [(3, Update::from_json(r#"[["k",1],100,"A"]"#)?)];
-    /// replica.restore_at(kept, &VersionVector::new());
-    /// assert_eq!(replica.head(), 4);
-    ///
-    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
-    /// assert!(replica.take_released().is_empty(), "what supersedes it could still be forgotten");
-    /// replica.stored(replica.head());
-    /// assert_eq!(replica.take_released(), [3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn restore_at(
-        &mut self,
-        updates: impl IntoIterator<Item = (u64, Update)>,
-        vector: &VersionVector,
-    ) {
-        let mut released = Vec::new();
-        for (position, update) in updates {
-            self.log.skip_to(position);
-            self.take_back(update);
-            if self.log.head() <= position {
-                // Another one supersedes it: it needs no place.
-                self.log.skip_to(position + 1);
-                released.push(position);
-            }
-        }
-        self.released = Some(released);
-        self.finish_restoring(vector);
-    }
-
-    fn take_back(&mut self, update: Update) {
-        self.clock.observe(update.timestamp());
-        let known = self.sources.find(update.source());
-        if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
-            let update = self.sharing_source(known, update);
-            self.merge(update, Link::LOCAL.elsewhere());
-        }
-    }
-
-    /// The update with the memory of its source's id that is here already.
-    fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
-        match known {
-            Some(index) => update.with_source(self.sources.get(index).id.clone()),
-            None => update,
-        }
-    }
-
-    fn finish_restoring(&mut self, vector: &VersionVector) {
-        if !self.model.never_supersedes() {
-            // Where something superseded was let go, no store knows.
-            self.sources.note_gaps();
-        }
-        self.stored(self.log.head());
-        let id = self.id.clone();
-        self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));
-    }
-
-    /// The positions of updates that were let go since the last call, for a store that was read with
-    /// [`restore_at`](Self::restore_at): what superseded them is durable.
-    pub fn take_released(&mut self) -> Vec<u64> {
-        self.released.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// What a store has yet to write, in the order of arrival: the updates from
-    /// [`durable`](Self::durable) on, without gaps in their positions. Those that were superseded since are among them: peers may be
-    /// sent them until what superseded them is durable too.
-    pub fn unstored(&self) -> impl Iterator<Item = &Update> {
-        self.log.from(self.durable).map(|(_, entry)| &entry.update)
-    }
-
-    /// Whether the update at `position` is worth storing: nothing supersedes it, or it is the newest
-    /// of its source, the evidence for that source's entry in the version vector.
-    ///
-    /// ```
-    /// use scuttlebutt::{LwwMap, Replica, SourceId};
-    ///
-    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.wait_for_store();
-    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
-    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
-    /// assert_eq!([0, 1, 2].map(|at| replica.is_worth_storing(at)), [false, true, false]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn is_worth_storing(&self, position: u64) -> bool {
-        self.log.get(position).is_some_and(|entry| {
-            let newest = self.sources.get(entry.source).newest();
-            entry.is_live() || newest.is_some_and(|(_, slot)| slot.position == position)
-        })
-    }
-
-    /// Tells that everything accepted below `position` is durable now.
-    pub fn stored(&mut self, position: u64) {
-        self.durable = self.durable.max(position.min(self.log.head()));
-        while self.promised.front().is_some_and(|promised| promised.below <= self.durable) {
-            for (index, timestamp) in self.promised.pop_front().into_iter().flat_map(|p| p.advances)
-            {
-                self.announce(index, timestamp);
-            }
-        }
-        while let Some((by, index, timestamp)) = self.outlived.front().copied()
-            && by < self.durable
-        {
-            self.outlived.pop_front();
-            self.let_go(index, timestamp);
-        }
-    }
-
     /// Reads the changes of state since the cursor's position, in the order in which they happened,
     /// and moves the cursor. See [`ChangeCursor`].
     pub fn changes<'r>(&'r self, cursor: &'r mut ChangeCursor) -> Changes<'r> {
@@ -597,19 +392,6 @@ impl<M: Model> Replica<M> {
         self.sources.iter().filter_map(|(_, source)| Some((&source.id, source.announced()?)))
     }
 
-    /// How often the announced version vector has changed.
-    pub fn vector_changes(&self) -> u64 {
-        self.sources.changes()
-    }
-
-    /// The entries of the announced version vector that changed after its `changes`-th change, as
-    /// counted by [`vector_changes`](Self::vector_changes): what a store has yet to write of it.
-    pub fn announced_since(&self, changes: u64) -> impl Iterator<Item = (&SourceId, Timestamp)> {
-        self.sources
-            .changed_since(changes)
-            .filter_map(|source| Some((&source.id, source.announced()?)))
-    }
-
     pub(crate) fn source(&self, index: SourceIndex) -> &Source {
         self.sources.get(index)
     }
@@ -617,6 +399,14 @@ impl<M: Model> Replica<M> {
     /// The newest timestamp held of a source, announced or not.
     pub fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
         Some(self.sources.get(self.sources.find(id)?).newest()?.0)
+    }
+
+    /// The update with the memory of its source's id that is here already.
+    fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
+        match known {
+            Some(index) => update.with_source(self.sources.get(index).id.clone()),
+            None => update,
+        }
     }
 
     /// Refuses what would exceed a bound.
@@ -697,60 +487,6 @@ impl<M: Model> Replica<M> {
             self.log.remove(slot.position);
             if let Some(released) = &mut self.released {
                 released.push(slot.position);
-            }
-        }
-    }
-
-    /// Lets the vector follow a promise in which nothing was left out, as far as there is evidence, now
-    /// or when it is durable.
-    pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
-        let mut advances = Vec::new();
-        for (id, limit) in promise {
-            // Something of the source is held from beyond where the vector goes: the evidence that
-            // its time has come that far. Whether something was written exactly there is all one.
-            if let Some(index) = self.sources.find(id)
-                && let source = self.sources.get(index)
-                && let Some((newest, _)) = source.newest()
-                && let held = newest.min(limit)
-                && source.announced() < Some(held)
-            {
-                advances.push((index, held));
-            }
-        }
-        if advances.is_empty() {
-            return;
-        }
-        let below = self.log.head();
-        let is_full = self.promised.len() >= self.limits.pending_promises_max;
-        match self.promised.back_mut() {
-            Some(last) if last.below == below || is_full => {
-                last.below = below;
-                last.advances.append(&mut advances);
-                last.advances.sort_unstable();
-                // Sorted, so that of several advances of one source the furthest comes last.
-                last.advances.dedup_by(|next, kept| {
-                    let is_same = next.0 == kept.0;
-                    if is_same {
-                        kept.1 = next.1;
-                    }
-                    is_same
-                });
-            }
-            _ => self.promised.push_back(Promised { below, advances }),
-        }
-        self.follow_head();
-    }
-
-    fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
-        self.sources.announce(index, timestamp);
-        let source = self.sources.get(index);
-        if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
-            // All that came back is complete, and what was written since is ours alone.
-            self.returned = None;
-            self.is_identity_doubted = false;
-            if let Some((newest, _)) = source.newest() {
-                let id = self.id.clone();
-                self.credit(std::iter::once((&id, newest)));
             }
         }
     }

@@ -5,24 +5,24 @@
 
 mod config;
 mod event;
+mod hearing;
 mod receiving;
+mod saying;
 mod sending;
 mod tally;
 
 use std::collections::VecDeque;
 
 use crate::model::Model;
-use crate::replica::{Link, Outcome, Replica};
+use crate::replica::{Link, Replica};
 use crate::timestamp::Timestamp;
-use crate::update::Update;
 use crate::version_vector::VersionVector;
-use crate::wire::json_lines::{self, Decoder};
-use crate::wire::{Digest, Extensions, Frame};
+use crate::wire::json_lines::Decoder;
 
 pub use config::{Direction, Metadata, Mode, SessionConfig};
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
-use sending::{CatchUp, Sending};
+use sending::Sending;
 pub use tally::Tally;
 
 /// One conversation with one peer.
@@ -391,335 +391,6 @@ impl Session {
         self.was_synced && !self.has_output(replica)
     }
 
-    fn handle<M: Model>(
-        &mut self,
-        replica: &mut Replica<M>,
-        now_ms: f64,
-        frame: Frame,
-    ) -> Result<(), SessionError> {
-        if !matches!(frame, Frame::Unknown | Frame::Update(Err(_))) {
-            // It speaks. One that only receives may never announce what it holds.
-            self.digest_deadline_ms = None;
-        }
-        match frame {
-            Frame::Update(Ok(update)) => self.handle_update(replica, now_ms, update),
-            Frame::Update(Err(invalid)) => {
-                self.tally.updates_malformed += 1;
-                self.refused(Refusal::Malformed(invalid));
-                Ok(())
-            }
-            Frame::Digest(digest) => {
-                self.handle_digest(replica, digest);
-                Ok(())
-            }
-            Frame::HistorySent => {
-                self.tally.histories_received += 1;
-                let promise = self.receiving.history_received();
-                if self.config.direction.receives() {
-                    replica.promise(&promise);
-                }
-                self.emit(SessionEvent::HistoryReceived);
-                self.sync_if_done();
-                Ok(())
-            }
-            Frame::Mark(vector) => {
-                if self.receiving.makes_promises() {
-                    self.confirm_up_to(replica, &vector);
-                }
-                if self.config.direction.receives() && self.receiving.accepts_marks() {
-                    self.tally.marks_received += 1;
-                    if self.receiving.has_history() {
-                        replica.promise(&vector);
-                    } else {
-                        // Within a history nothing is marked that something was left out of.
-                        replica.credit(vector.iter());
-                    }
-                } else {
-                    self.tally.marks_ignored += 1;
-                }
-                Ok(())
-            }
-            Frame::Unknown => Ok(()),
-        }
-    }
-
-    fn handle_update<M: Model>(
-        &mut self,
-        replica: &mut Replica<M>,
-        now_ms: f64,
-        update: Update,
-    ) -> Result<(), SessionError> {
-        if !self.config.direction.receives() {
-            self.tally.updates_unwanted += 1;
-            self.refused(Refusal::ReadOnly);
-            return Ok(());
-        }
-        let (source, timestamp) = (update.source().clone(), update.timestamp());
-        let outcome = replica.receive_update(now_ms, update, self.link);
-        if outcome == Outcome::Stale && source == *replica.id() {
-            // Ours, come back: the peer holds it.
-            self.confirm(timestamp);
-        }
-        self.count(&outcome);
-        match outcome {
-            Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
-                if self.receiving.update_received(&source, timestamp) {
-                    replica.promise_entries(std::iter::once((&source, timestamp)));
-                }
-            }
-            Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
-            Outcome::Unverified => {
-                self.receiving.update_put_off();
-                self.refused(Refusal::Unverified);
-            }
-            Outcome::ClockSkew { accept_at_ms } => {
-                self.receiving.update_put_off();
-                if self.config.announces() {
-                    let due =
-                        self.ask_again_at_ms.map_or(accept_at_ms, |due| due.min(accept_at_ms));
-                    let earliest = self
-                        .asked_again_ms
-                        .map_or(due, |at| at + replica.limits().ask_again_ms_min);
-                    self.ask_again_at_ms = Some(due.max(earliest));
-                }
-                self.refused(Refusal::ClockSkew { accept_at_ms });
-            }
-            Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, outcome: &Outcome) {
-        let tally = &mut self.tally;
-        match outcome {
-            Outcome::Applied => tally.updates_applied += 1,
-            Outcome::Superseded => tally.updates_superseded += 1,
-            Outcome::Stale => tally.updates_stale += 1,
-            Outcome::Invalid(_) => tally.updates_invalid += 1,
-            Outcome::Unverified => tally.updates_unverified += 1,
-            Outcome::ClockSkew { .. } => tally.updates_early += 1,
-            // The session ends with it, and says so.
-            Outcome::Full(_) => {}
-        }
-    }
-
-    fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
-        self.tally.digests_received += 1;
-        // Nothing is agreed on by one side alone.
-        let agrees = self.config.announce_extensions && self.config.announces();
-        let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);
-        self.receiving.digest_received(digest.vector.clone(), promises);
-        self.understands_marks = promises.is_some() && self.config.direction.sends();
-        if self.receiving.makes_promises() {
-            self.confirm_up_to(replica, &digest.vector);
-        }
-        self.emit(SessionEvent::DigestReceived {
-            peer: digest.id,
-            vector: digest.vector.clone(),
-            metadata: digest.metadata,
-            has_extensions: digest.extensions.is_some(),
-        });
-        if self.config.announces() {
-            let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;
-            // Ours count answers, to know which one answers a digest that asks again: the unasked
-            // "SYNC" is that of the first digest. The original gets one for each.
-            let is_ahead = std::mem::take(&mut self.is_ahead_of_digest) && promises.is_some();
-            if !is_ahead {
-                self.histories_owed = owed_max.min(self.histories_owed + 1);
-            }
-            if !matches!(self.sending, Sending::Finished) {
-                self.unanswered = Some(digest.vector);
-            }
-        } else {
-            self.sync_if_done();
-        }
-    }
-
-    /// Puts the next thing to be said into `out` if it fits into `left` bytes, else into the carry;
-    /// answers whether there was any.
-    fn produce<M: Model>(&mut self, replica: &Replica<M>, out: &mut Vec<u8>, left: usize) -> bool {
-        if matches!(self.sending, Sending::Finished) {
-            return false;
-        }
-        if self.is_digest_due {
-            self.is_digest_due = false;
-            self.announce(replica);
-            return true;
-        }
-        if let Some(vector) = self.unanswered.take() {
-            self.answer(replica, vector);
-            return true;
-        }
-        match &mut self.sending {
-            Sending::AwaitingDigest | Sending::Finished => false,
-            Sending::CatchingUp(catch_up) => {
-                if catch_up.is_mark_due() {
-                    let mark = catch_up.take_mark(replica);
-                    let mut line = String::new();
-                    if !mark.is_empty() {
-                        self.tally.marks_sent += 1;
-                        json_lines::encode_mark(mark.into_iter(), &mut line);
-                    }
-                    catch_up.mark_sent(line.len());
-                    self.carry = line.into_bytes();
-                } else if let Some(update) = catch_up.next(replica) {
-                    self.tally.updates_sent_catching_up += 1;
-                    write_update(update, &mut self.carry, out, left);
-                } else {
-                    // What was superseded on the way was passed over. "SYNC" promises it, so what
-                    // superseded it goes first: it is among what has arrived meanwhile.
-                    let end = catch_up.ended(replica.durable());
-                    if !self.produce_update(replica, end, out, left)
-                        && !self.has_more_to_end(replica.durable())
-                    {
-                        self.history_sent();
-                    }
-                }
-                true
-            }
-            Sending::Live => self.produce_live(replica, out, left),
-        }
-    }
-
-    fn produce_live<M: Model>(
-        &mut self,
-        replica: &Replica<M>,
-        out: &mut Vec<u8>,
-        left: usize,
-    ) -> bool {
-        if self.config.direction.sends() {
-            if self.produce_update(replica, replica.durable(), out, left) {
-                return true;
-            }
-            if self.owes_mark(replica) {
-                self.tally.marks_sent += 1;
-                let mut line = String::new();
-                json_lines::encode_mark(replica.announced_since(self.told), &mut line);
-                self.told = replica.vector_changes();
-                self.carry = line.into_bytes();
-                return true;
-            }
-        }
-        if self.is_leaving {
-            self.sending = Sending::Finished;
-        }
-        false
-    }
-
-    /// Follows the order of arrival up to the position `end`; answers whether there was an update for
-    /// the peer.
-    fn produce_update<M: Model>(
-        &mut self,
-        replica: &Replica<M>,
-        end: u64,
-        out: &mut Vec<u8>,
-        left: usize,
-    ) -> bool {
-        while let Some((position, entry)) = replica.next_from(self.cursor)
-            && position < end
-        {
-            self.has_passed_over |= position > self.cursor;
-            self.cursor = position + 1;
-            let update = &entry.update;
-            let is_known = entry.via == self.link || self.is_ahead(update);
-            let is_needed = self.understands_marks || replica.is_needed(entry);
-            self.tally.updates_known_to_peer += u64::from(is_known);
-            if is_needed && !is_known {
-                match self.sending {
-                    Sending::Live => self.tally.updates_sent_live += 1,
-                    _ => self.tally.updates_sent_catching_up += 1,
-                }
-                write_update(update, &mut self.carry, out, left);
-                return true;
-            }
-        }
-        self.has_passed_over |= self.cursor < end;
-        self.cursor = self.cursor.max(end);
-        false
-    }
-
-    /// At the end of a history: whether something was passed over since its end was set. What
-    /// superseded it may come later than that, so the end moves there. A peer that knows no promises
-    /// is not kept waiting for this.
-    fn has_more_to_end(&mut self, durable: u64) -> bool {
-        let has_passed_over = std::mem::take(&mut self.has_passed_over);
-        match &mut self.sending {
-            Sending::CatchingUp(catch_up) if self.understands_marks && has_passed_over => {
-                let has_moved = catch_up.move_end(durable);
-                self.tally.ends_moved += u64::from(has_moved);
-                has_moved
-            }
-            _ => false,
-        }
-    }
-
-    /// A live mark is owed when the announced vector has moved since the peer was last told. It may
-    /// be sent only when nothing else is owed (invariant I2).
-    fn owes_mark<M: Model>(&self, replica: &Replica<M>) -> bool {
-        self.understands_marks && self.told < replica.vector_changes()
-    }
-
-    fn announce<M: Model>(&mut self, replica: &Replica<M>) {
-        if !self.receiving.has_asked() {
-            // The first digest is a promise, once our history is complete; what it leaves out has
-            // yet to be told. A later one only asks.
-            self.told = if self.config.ask_for_own { 0 } else { replica.vector_changes() };
-        }
-        self.receiving.digest_sent();
-        self.tally.digests_sent += 1;
-        let own = self.config.ask_for_own.then(|| replica.id());
-        let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
-        let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
-        let extensions = self
-            .config
-            .announce_extensions
-            .then_some(Extensions { promises: self.config.direction.sends() });
-        let mut line = String::new();
-        json_lines::encode_digest(replica.id(), vector, metadata, extensions, &mut line);
-        self.carry = line.into_bytes();
-    }
-
-    fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
-        if self.histories_sent > 0 {
-            // The peer may have dropped marks since; it gets the whole vector again. And what was
-            // sent before: it may have put that off.
-            self.told = 0;
-        }
-        if !self.config.direction.sends() {
-            self.history_sent();
-            return;
-        }
-        self.cursor = replica.durable();
-        self.sending = Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks));
-        self.ahead = vector;
-        self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
-    }
-
-    fn history_sent(&mut self) {
-        self.sending = Sending::Live;
-        // One for each digest answered, as the original does.
-        while self.histories_sent < self.histories_owed {
-            self.histories_sent += 1;
-            self.tally.histories_sent += 1;
-            self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
-        }
-        self.emit(SessionEvent::HistorySent);
-        self.sync_if_done();
-    }
-
-    /// Whether the peer said that it holds this update, which a third party brought.
-    fn is_ahead(&mut self, update: &Update) -> bool {
-        if self.ahead.is_empty() {
-            return false;
-        }
-        let is_ahead = self.ahead.includes(update.source(), update.timestamp());
-        if self.ahead.timestamp(update.source()) <= Some(update.timestamp()) {
-            // Reached: it says nothing about what comes later.
-            self.ahead.remove(update.source());
-        }
-        is_ahead
-    }
-
     fn sync_if_done(&mut self) {
         let is_sent = self.histories_sent > 0 || !self.config.announces();
         let is_received = self.receiving.has_history() || !self.config.direction.receives();
@@ -729,32 +400,6 @@ impl Session {
             if self.config.mode == Mode::CatchUp {
                 self.leave();
             }
-        }
-    }
-
-    /// The peer says what it holds; of what we wrote that is no more than there is.
-    fn confirm_up_to<M: Model>(&mut self, replica: &Replica<M>, vector: &VersionVector) {
-        let held = vector.timestamp(replica.id()).min(replica.newest_held(replica.id()));
-        if let Some(timestamp) = held {
-            self.confirm(timestamp);
-        }
-    }
-
-    fn confirm(&mut self, timestamp: Timestamp) {
-        if self.confirmed < Some(timestamp) {
-            self.confirmed = Some(timestamp);
-            self.emit(SessionEvent::Confirmed { timestamp });
-        }
-    }
-
-    fn refused(&mut self, refusal: Refusal) {
-        if let Some(SessionEvent::Refused { refusal: last, count }) = self.events.back_mut()
-            && std::mem::discriminant(last) == std::mem::discriminant(&refusal)
-        {
-            *last = refusal;
-            *count += 1;
-        } else {
-            self.emit(SessionEvent::Refused { refusal, count: 1 });
         }
     }
 
@@ -780,11 +425,6 @@ impl Session {
             self.events.push_back(event);
         }
     }
-}
-
-fn write_update(update: &Update, carry: &mut Vec<u8>, out: &mut Vec<u8>, left: usize) {
-    let target = if update.line_len() <= left { out } else { carry };
-    update.write_line(target);
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ mod slow_peers;
 
 use super::*;
 use crate::model::{EventLog, LwwMap};
+use crate::replica::Outcome;
 use crate::source::SourceId;
+use crate::update::Update;
 
 const NOW: f64 = 1_000_000.0;
 

@@ -1,0 +1,177 @@
+//! A node before it starts: what it holds, writes as, keeps, listens at and dials.
+
+use std::sync::Arc;
+
+use scuttlebutt::{Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier};
+use scuttlebutt_store::{Progress, Store};
+
+use crate::engine::Engine;
+use crate::error::StartError;
+use crate::keeper::Keeper;
+use crate::node::Node;
+use crate::shared::{OwnId, fresh_id};
+
+/// Describes a node before it starts.
+pub struct Builder<M> {
+    model: M,
+    id: Option<SourceId>,
+    signer: Option<Arc<dyn Signer>>,
+    verifier: Option<Arc<dyn Verifier>>,
+    store: Option<Store>,
+    progress: Box<dyn FnMut(Progress) + Send>,
+    limits: Limits,
+    config: SessionConfig,
+    listen: Vec<String>,
+    peers: Vec<String>,
+}
+
+impl<M: Model + Send + 'static> Builder<M> {
+    pub(crate) fn new(model: M) -> Self {
+        Self {
+            model,
+            id: None,
+            signer: None,
+            verifier: None,
+            store: None,
+            progress: Box::new(|_| ()),
+            limits: Limits::default(),
+            config: SessionConfig::default(),
+            listen: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+
+    /// The source id under which the node writes. Without this a fresh one is drawn, which is right
+    /// for a node that forgets its updates when it ends. A node with a [`store`](Self::store) takes
+    /// the one that stands there.
+    #[must_use]
+    pub fn id(mut self, id: SourceId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Writes as `signer`'s id, and has it sign what the node writes: see
+    /// [`Replica::sign_with`]. A [`store`](Self::store) has to be made with this id; nodes that sign
+    /// keep theirs.
+    #[must_use]
+    pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Asks `verifier` about every update from outside before it has any effect: see
+    /// [`Replica::verify_with`]. It is asked while the node's replica waits. What the store holds was
+    /// accepted before, and is not verified again.
+    #[must_use]
+    pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
+        self.verifier = Some(Arc::new(verifier));
+        self
+    }
+
+    /// Keeps what the node accepts in a store, and begins with what that holds, under the id in it.
+    /// Nothing is acknowledged or sent to a peer before it is as durable as the store promises.
+    ///
+    /// ```
+    /// use scuttlebutt::LwwMap;
+    /// use scuttlebutt_net::{Node, fresh_id};
+    /// use scuttlebutt_store::{Options, Store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = std::env::temp_dir().join(format!("scuttlebutt-node-doc-{}", std::process::id()));
+    /// let (store, _) = Store::open(&dir, Options::new("map", fresh_id()))?;
+    /// let node = Node::builder(LwwMap::new()).store(store).start().await?;
+    /// node.update(LwwMap::set("greeting", "hello")?).await?; // on the disk when this returns
+    /// node.shutdown().await;
+    ///
+    /// let (store, opened) = Store::open(&dir, Options::new("map", fresh_id()))?;
+    /// assert!(!opened.created);
+    /// let node = Node::builder(LwwMap::new()).store(store).start().await?;
+    /// assert_eq!(node.read(LwwMap::to_json), r#"{"greeting":"hello"}"#);
+    /// # node.shutdown().await;
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Is told how far reading the store has come.
+    #[must_use]
+    pub fn on_load(mut self, progress: impl FnMut(Progress) + Send + 'static) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    /// Bounds other than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The options of all sessions that are not given their own.
+    #[must_use]
+    pub fn sessions(mut self, config: SessionConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Listens at `host:port`, `tcp://host:port` or `unix:PATH`. Port 0 lets the system choose.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen.push(address.to_owned());
+        self
+    }
+
+    /// Dials a peer, and again whenever the connection ends.
+    #[must_use]
+    pub fn peer(mut self, address: &str) -> Self {
+        self.peers.push(address.to_owned());
+        self
+    }
+
+    /// Starts the node on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
+    pub async fn start(self) -> Result<Node<M>, StartError> {
+        let is_given = self.signer.is_some() || self.store.is_none() && self.id.is_some();
+        let own_id = if is_given { OwnId::Given } else { OwnId::Drawn };
+        let id = match &self.store {
+            Some(store) => store.id(),
+            None => self.id.unwrap_or_else(fresh_id),
+        };
+        let mut empty = Replica::with_limits(id, self.model, self.limits);
+        if let Some(signer) = self.signer {
+            empty = empty.sign_with(signer);
+        }
+        if let Some(verifier) = self.verifier {
+            empty = empty.verify_with(verifier);
+        }
+        let (replica, store) = match self.store {
+            Some(store) => {
+                let progress = self.progress;
+                let load = move || Ok((store.load(empty, progress)?, Some(store)));
+                match tokio::task::spawn_blocking(load).await {
+                    Ok(loaded) => loaded.map_err(StartError::Store)?,
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
+            }
+            None => (empty, None),
+        };
+        let engine = Engine::new(replica, store, own_id);
+        Keeper::start(&engine);
+        let node = Node::of(engine, self.config);
+        for address in &self.listen {
+            node.listen(address).await?;
+        }
+        for address in &self.peers {
+            node.add_peer(address)?;
+        }
+        Ok(node)
+    }
+}

@@ -1,0 +1,117 @@
+//! What moves the version vector: promises, as far as there is evidence (invariant I2).
+//!
+//! An entry moves when somebody has promised everything up to there, something from there or later is
+//! held, and all that was held when the promise came is durable.
+
+use super::{Replica, SourceIndex};
+use crate::model::Model;
+use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::version_vector::VersionVector;
+
+/// Advances of the vector that wait until everything below a position is durable.
+#[derive(Clone, Debug)]
+pub(super) struct Promised {
+    pub(super) below: u64,
+    pub(super) advances: Vec<(SourceIndex, Timestamp)>,
+}
+
+impl<M: Model> Replica<M> {
+    /// Accepts the word of someone who sent updates: of everything up to `vector` that this replica
+    /// did not announce, they have passed on each update, or one that supersedes it.
+    ///
+    /// The version vector moves only as far as there is evidence: for each source to what `vector`
+    /// says, but not beyond the newest update held, and once everything held now is as durable as
+    /// the store promises (invariant I2).
+    /// [`Session`](crate::Session)s do this by themselves; call it after loading updates from
+    /// elsewhere.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId, Timestamp, Update, VersionVector};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// let b = SourceId::new("B")?;
+    /// replica.remote_update(100.0, Update::from_json(r#"[["k",2],50,"B"]"#)?);
+    /// assert_eq!(replica.version_vector().timestamp(&b), None);
+    ///
+    /// replica.promise(&VersionVector::from_iter([(b.clone(), Timestamp::new(70.0)?)]));
+    /// assert_eq!(replica.version_vector().timestamp(&b), Some(Timestamp::new(50.0)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promise(&mut self, vector: &VersionVector) {
+        self.promise_entries(vector.iter());
+    }
+
+    /// [`promise`](Self::promise), entry by entry. What the promiser left out because it was superseded
+    /// nobody has told us; so when we pass on what it sent, there may be gaps in it.
+    pub(crate) fn promise_entries<'a>(
+        &mut self,
+        promise: impl Iterator<Item = (&'a SourceId, Timestamp)>,
+    ) {
+        let promise: Vec<_> = promise.collect();
+        if !self.model.never_supersedes() {
+            for (id, limit) in &promise {
+                if let Some(index) = self.sources.find(id)
+                    && let Some((newest, _)) = self.sources.get(index).newest()
+                {
+                    self.sources.note_gaps_up_to(index, newest.min(*limit));
+                }
+            }
+        }
+        self.credit(promise.into_iter());
+    }
+
+    /// Lets the vector follow a promise in which nothing was left out, as far as there is evidence, now
+    /// or when it is durable.
+    pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
+        let mut advances = Vec::new();
+        for (id, limit) in promise {
+            // Something of the source is held from beyond where the vector goes: the evidence that
+            // its time has come that far. Whether something was written exactly there is all one.
+            if let Some(index) = self.sources.find(id)
+                && let source = self.sources.get(index)
+                && let Some((newest, _)) = source.newest()
+                && let held = newest.min(limit)
+                && source.announced() < Some(held)
+            {
+                advances.push((index, held));
+            }
+        }
+        if advances.is_empty() {
+            return;
+        }
+        let below = self.log.head();
+        let is_full = self.promised.len() >= self.limits.pending_promises_max;
+        match self.promised.back_mut() {
+            Some(last) if last.below == below || is_full => {
+                last.below = below;
+                last.advances.append(&mut advances);
+                last.advances.sort_unstable();
+                // Sorted, so that of several advances of one source the furthest comes last.
+                last.advances.dedup_by(|next, kept| {
+                    let is_same = next.0 == kept.0;
+                    if is_same {
+                        kept.1 = next.1;
+                    }
+                    is_same
+                });
+            }
+            _ => self.promised.push_back(Promised { below, advances }),
+        }
+        self.follow_head();
+    }
+
+    pub(super) fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        self.sources.announce(index, timestamp);
+        let source = self.sources.get(index);
+        if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
+            // All that came back is complete, and what was written since is ours alone.
+            self.returned = None;
+            self.is_identity_doubted = false;
+            if let Some((newest, _)) = source.newest() {
+                let id = self.id.clone();
+                self.credit(std::iter::once((&id, newest)));
+            }
+        }
+    }
+}

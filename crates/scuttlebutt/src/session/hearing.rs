@@ -1,0 +1,183 @@
+//! What becomes of each frame that the peer sends.
+
+use super::{Refusal, Session, SessionError, SessionEvent};
+use crate::model::Model;
+use crate::replica::{Outcome, Replica};
+use crate::timestamp::Timestamp;
+use crate::update::Update;
+use crate::version_vector::VersionVector;
+use crate::wire::{Digest, Frame};
+
+use super::sending::Sending;
+
+impl Session {
+    pub(super) fn handle<M: Model>(
+        &mut self,
+        replica: &mut Replica<M>,
+        now_ms: f64,
+        frame: Frame,
+    ) -> Result<(), SessionError> {
+        if !matches!(frame, Frame::Unknown | Frame::Update(Err(_))) {
+            // It speaks. One that only receives may never announce what it holds.
+            self.digest_deadline_ms = None;
+        }
+        match frame {
+            Frame::Update(Ok(update)) => self.handle_update(replica, now_ms, update),
+            Frame::Update(Err(invalid)) => {
+                self.tally.updates_malformed += 1;
+                self.refused(Refusal::Malformed(invalid));
+                Ok(())
+            }
+            Frame::Digest(digest) => {
+                self.handle_digest(replica, digest);
+                Ok(())
+            }
+            Frame::HistorySent => {
+                self.tally.histories_received += 1;
+                let promise = self.receiving.history_received();
+                if self.config.direction.receives() {
+                    replica.promise(&promise);
+                }
+                self.emit(SessionEvent::HistoryReceived);
+                self.sync_if_done();
+                Ok(())
+            }
+            Frame::Mark(vector) => {
+                if self.receiving.makes_promises() {
+                    self.confirm_up_to(replica, &vector);
+                }
+                if self.config.direction.receives() && self.receiving.accepts_marks() {
+                    self.tally.marks_received += 1;
+                    if self.receiving.has_history() {
+                        replica.promise(&vector);
+                    } else {
+                        // Within a history nothing is marked that something was left out of.
+                        replica.credit(vector.iter());
+                    }
+                } else {
+                    self.tally.marks_ignored += 1;
+                }
+                Ok(())
+            }
+            Frame::Unknown => Ok(()),
+        }
+    }
+
+    fn handle_update<M: Model>(
+        &mut self,
+        replica: &mut Replica<M>,
+        now_ms: f64,
+        update: Update,
+    ) -> Result<(), SessionError> {
+        if !self.config.direction.receives() {
+            self.tally.updates_unwanted += 1;
+            self.refused(Refusal::ReadOnly);
+            return Ok(());
+        }
+        let (source, timestamp) = (update.source().clone(), update.timestamp());
+        let outcome = replica.receive_update(now_ms, update, self.link);
+        if outcome == Outcome::Stale && source == *replica.id() {
+            // Ours, come back: the peer holds it.
+            self.confirm(timestamp);
+        }
+        self.count(&outcome);
+        match outcome {
+            Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
+                if self.receiving.update_received(&source, timestamp) {
+                    replica.promise_entries(std::iter::once((&source, timestamp)));
+                }
+            }
+            Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
+            Outcome::Unverified => {
+                self.receiving.update_put_off();
+                self.refused(Refusal::Unverified);
+            }
+            Outcome::ClockSkew { accept_at_ms } => {
+                self.receiving.update_put_off();
+                if self.config.announces() {
+                    let due =
+                        self.ask_again_at_ms.map_or(accept_at_ms, |due| due.min(accept_at_ms));
+                    let earliest = self
+                        .asked_again_ms
+                        .map_or(due, |at| at + replica.limits().ask_again_ms_min);
+                    self.ask_again_at_ms = Some(due.max(earliest));
+                }
+                self.refused(Refusal::ClockSkew { accept_at_ms });
+            }
+            Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let tally = &mut self.tally;
+        match outcome {
+            Outcome::Applied => tally.updates_applied += 1,
+            Outcome::Superseded => tally.updates_superseded += 1,
+            Outcome::Stale => tally.updates_stale += 1,
+            Outcome::Invalid(_) => tally.updates_invalid += 1,
+            Outcome::Unverified => tally.updates_unverified += 1,
+            Outcome::ClockSkew { .. } => tally.updates_early += 1,
+            // The session ends with it, and says so.
+            Outcome::Full(_) => {}
+        }
+    }
+
+    fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
+        self.tally.digests_received += 1;
+        // Nothing is agreed on by one side alone.
+        let agrees = self.config.announce_extensions && self.config.announces();
+        let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);
+        self.receiving.digest_received(digest.vector.clone(), promises);
+        self.understands_marks = promises.is_some() && self.config.direction.sends();
+        if self.receiving.makes_promises() {
+            self.confirm_up_to(replica, &digest.vector);
+        }
+        self.emit(SessionEvent::DigestReceived {
+            peer: digest.id,
+            vector: digest.vector.clone(),
+            metadata: digest.metadata,
+            has_extensions: digest.extensions.is_some(),
+        });
+        if self.config.announces() {
+            let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;
+            // Ours count answers, to know which one answers a digest that asks again: the unasked
+            // "SYNC" is that of the first digest. The original gets one for each.
+            let is_ahead = std::mem::take(&mut self.is_ahead_of_digest) && promises.is_some();
+            if !is_ahead {
+                self.histories_owed = owed_max.min(self.histories_owed + 1);
+            }
+            if !matches!(self.sending, Sending::Finished) {
+                self.unanswered = Some(digest.vector);
+            }
+        } else {
+            self.sync_if_done();
+        }
+    }
+
+    /// The peer says what it holds; of what we wrote that is no more than there is.
+    fn confirm_up_to<M: Model>(&mut self, replica: &Replica<M>, vector: &VersionVector) {
+        let held = vector.timestamp(replica.id()).min(replica.newest_held(replica.id()));
+        if let Some(timestamp) = held {
+            self.confirm(timestamp);
+        }
+    }
+
+    fn confirm(&mut self, timestamp: Timestamp) {
+        if self.confirmed < Some(timestamp) {
+            self.confirmed = Some(timestamp);
+            self.emit(SessionEvent::Confirmed { timestamp });
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        if let Some(SessionEvent::Refused { refusal: last, count }) = self.events.back_mut()
+            && std::mem::discriminant(last) == std::mem::discriminant(&refusal)
+        {
+            *last = refusal;
+            *count += 1;
+        } else {
+            self.emit(SessionEvent::Refused { refusal, count: 1 });
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What is said to the peer next, one line at a time: digests, history, what is new, marks.
+//!
+//! How far each of these has come is in `sending.rs`; nothing is chosen before there is room for it.
+
+use super::sending::{CatchUp, Sending};
+use super::{Metadata, Session, SessionEvent};
+use crate::model::Model;
+use crate::replica::Replica;
+use crate::update::Update;
+use crate::version_vector::VersionVector;
+use crate::wire::{Extensions, json_lines};
+
+impl Session {
+    /// Puts the next thing to be said into `out` if it fits into `left` bytes, else into the carry;
+    /// answers whether there was any.
+    pub(super) fn produce<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        out: &mut Vec<u8>,
+        left: usize,
+    ) -> bool {
+        if matches!(self.sending, Sending::Finished) {
+            return false;
+        }
+        if self.is_digest_due {
+            self.is_digest_due = false;
+            self.announce(replica);
+            return true;
+        }
+        if let Some(vector) = self.unanswered.take() {
+            self.answer(replica, vector);
+            return true;
+        }
+        match &mut self.sending {
+            Sending::AwaitingDigest | Sending::Finished => false,
+            Sending::CatchingUp(catch_up) => {
+                if catch_up.is_mark_due() {
+                    let mark = catch_up.take_mark(replica);
+                    let mut line = String::new();
+                    if !mark.is_empty() {
+                        self.tally.marks_sent += 1;
+                        json_lines::encode_mark(mark.into_iter(), &mut line);
+                    }
+                    catch_up.mark_sent(line.len());
+                    self.carry = line.into_bytes();
+                } else if let Some(update) = catch_up.next(replica) {
+                    self.tally.updates_sent_catching_up += 1;
+                    write_update(update, &mut self.carry, out, left);
+                } else {
+                    // What was superseded on the way was passed over. "SYNC" promises it, so what
+                    // superseded it goes first: it is among what has arrived meanwhile.
+                    let end = catch_up.ended(replica.durable());
+                    if !self.produce_update(replica, end, out, left)
+                        && !self.has_more_to_end(replica.durable())
+                    {
+                        self.history_sent();
+                    }
+                }
+                true
+            }
+            Sending::Live => self.produce_live(replica, out, left),
+        }
+    }
+
+    fn produce_live<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        out: &mut Vec<u8>,
+        left: usize,
+    ) -> bool {
+        if self.config.direction.sends() {
+            if self.produce_update(replica, replica.durable(), out, left) {
+                return true;
+            }
+            if self.owes_mark(replica) {
+                self.tally.marks_sent += 1;
+                let mut line = String::new();
+                json_lines::encode_mark(replica.announced_since(self.told), &mut line);
+                self.told = replica.vector_changes();
+                self.carry = line.into_bytes();
+                return true;
+            }
+        }
+        if self.is_leaving {
+            self.sending = Sending::Finished;
+        }
+        false
+    }
+
+    /// Follows the order of arrival up to the position `end`; answers whether there was an update for
+    /// the peer.
+    fn produce_update<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        end: u64,
+        out: &mut Vec<u8>,
+        left: usize,
+    ) -> bool {
+        while let Some((position, entry)) = replica.next_from(self.cursor)
+            && position < end
+        {
+            self.has_passed_over |= position > self.cursor;
+            self.cursor = position + 1;
+            let update = &entry.update;
+            let is_known = entry.via == self.link || self.is_ahead(update);
+            let is_needed = self.understands_marks || replica.is_needed(entry);
+            self.tally.updates_known_to_peer += u64::from(is_known);
+            if is_needed && !is_known {
+                match self.sending {
+                    Sending::Live => self.tally.updates_sent_live += 1,
+                    _ => self.tally.updates_sent_catching_up += 1,
+                }
+                write_update(update, &mut self.carry, out, left);
+                return true;
+            }
+        }
+        self.has_passed_over |= self.cursor < end;
+        self.cursor = self.cursor.max(end);
+        false
+    }
+
+    /// At the end of a history: whether something was passed over since its end was set. What
+    /// superseded it may come later than that, so the end moves there. A peer that knows no promises
+    /// is not kept waiting for this.
+    fn has_more_to_end(&mut self, durable: u64) -> bool {
+        let has_passed_over = std::mem::take(&mut self.has_passed_over);
+        match &mut self.sending {
+            Sending::CatchingUp(catch_up) if self.understands_marks && has_passed_over => {
+                let has_moved = catch_up.move_end(durable);
+                self.tally.ends_moved += u64::from(has_moved);
+                has_moved
+            }
+            _ => false,
+        }
+    }
+
+    /// A live mark is owed when the announced vector has moved since the peer was last told. It may
+    /// be sent only when nothing else is owed (invariant I2).
+    pub(super) fn owes_mark<M: Model>(&self, replica: &Replica<M>) -> bool {
+        self.understands_marks && self.told < replica.vector_changes()
+    }
+
+    fn announce<M: Model>(&mut self, replica: &Replica<M>) {
+        if !self.receiving.has_asked() {
+            // The first digest is a promise, once our history is complete; what it leaves out has
+            // yet to be told. A later one only asks.
+            self.told = if self.config.ask_for_own { 0 } else { replica.vector_changes() };
+        }
+        self.receiving.digest_sent();
+        self.tally.digests_sent += 1;
+        let own = self.config.ask_for_own.then(|| replica.id());
+        let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
+        let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
+        let extensions = self
+            .config
+            .announce_extensions
+            .then_some(Extensions { promises: self.config.direction.sends() });
+        let mut line = String::new();
+        json_lines::encode_digest(replica.id(), vector, metadata, extensions, &mut line);
+        self.carry = line.into_bytes();
+    }
+
+    fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
+        if self.histories_sent > 0 {
+            // The peer may have dropped marks since; it gets the whole vector again. And what was
+            // sent before: it may have put that off.
+            self.told = 0;
+        }
+        if !self.config.direction.sends() {
+            self.history_sent();
+            return;
+        }
+        self.cursor = replica.durable();
+        self.sending = Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks));
+        self.ahead = vector;
+        self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
+    }
+
+    fn history_sent(&mut self) {
+        self.sending = Sending::Live;
+        // One for each digest answered, as the original does.
+        while self.histories_sent < self.histories_owed {
+            self.histories_sent += 1;
+            self.tally.histories_sent += 1;
+            self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
+        }
+        self.emit(SessionEvent::HistorySent);
+        self.sync_if_done();
+    }
+
+    /// Whether the peer said that it holds this update, which a third party brought.
+    fn is_ahead(&mut self, update: &Update) -> bool {
+        if self.ahead.is_empty() {
+            return false;
+        }
+        let is_ahead = self.ahead.includes(update.source(), update.timestamp());
+        if self.ahead.timestamp(update.source()) <= Some(update.timestamp()) {
+            // Reached: it says nothing about what comes later.
+            self.ahead.remove(update.source());
+        }
+        is_ahead
+    }
+}
+
+fn write_update(update: &Update, carry: &mut Vec<u8>, out: &mut Vec<u8>, left: usize) {
+    let target = if update.line_len() <= left { out } else { carry };
+    update.write_line(target);
+}
