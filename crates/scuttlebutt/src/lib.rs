@@ -9,6 +9,7 @@ mod file;
 mod limits;
 mod replica;
 mod session;
+mod sorted;
 mod source;
 mod timestamp;
 mod update;

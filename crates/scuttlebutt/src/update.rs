@@ -6,9 +6,9 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::Serialize;
+use triomphe::{Arc, ThinArc};
 
 use crate::json::{self, JsonError, TextLimits};
 use crate::limits::Limits;
@@ -74,14 +74,15 @@ impl Change {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Update {
+pub struct Update(ThinArc<Head, u8>);
+
+/// What stands before the text in the one allocation of an update.
+struct Head {
     source: SourceId,
     timestamp: Timestamp,
-    /// `change,timestamp` and then, if anything follows the source, `,extra…`: all that is sent of
-    /// an update except its source, in one allocation.
-    body: Arc<str>,
     change_len: u32,
-    /// Where the extras begin.
+    /// Where the extras begin in the text: `change,timestamp` and then, if anything follows the
+    /// source, `,extra…`. That is all that is sent of an update except its source.
     stamped_len: u32,
 }
 
@@ -93,12 +94,31 @@ impl Update {
     #[must_use]
     pub fn new(change: &Change, timestamp: Timestamp, source: SourceId) -> Self {
         let change = change.as_json();
-        let mut body = String::with_capacity(change.len() + 24);
-        body.push_str(change);
-        body.push(',');
-        timestamp.write_json(&mut body);
-        let stamped_len = u32::try_from(body.len()).expect("a change is shorter than 4 GiB");
-        Self { source, timestamp, change_len: change.len() as u32, stamped_len, body: body.into() }
+        let mut text = String::with_capacity(change.len() + 24);
+        text.push_str(change);
+        text.push(',');
+        timestamp.write_json(&mut text);
+        Self::from_text(source, timestamp, change.len(), text.len(), &text)
+    }
+
+    fn from_text(
+        source: SourceId,
+        timestamp: Timestamp,
+        change_len: usize,
+        stamped_len: usize,
+        text: &str,
+    ) -> Self {
+        let stamped_len = u32::try_from(stamped_len).expect("a change is shorter than 4 GiB");
+        let head = Head { source, timestamp, change_len: change_len as u32, stamped_len };
+        Self(ThinArc::from_header_and_slice(head, text.as_bytes()))
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.0.slice
     }
 
     /// Reads an update from its wire line (without the newline).
@@ -190,34 +210,41 @@ impl Update {
         let extras = text[source_start + literal.len()..].strip_suffix(']');
         let extras = extras.ok_or(InvalidUpdate::TooShort)?;
         let source = source(literal)?;
-        let stamped_len = u32::try_from(stamped.len()).expect("a change is shorter than 4 GiB");
-        let body =
-            if extras.is_empty() { stamped.into() } else { [stamped, extras].concat().into() };
-        Ok(Self { source, timestamp, body, change_len: change.len() as u32, stamped_len })
+        let joined;
+        let body = match extras {
+            "" => stamped,
+            _ => {
+                joined = [stamped, extras].concat();
+                &joined
+            }
+        };
+        Ok(Self::from_text(source, timestamp, change.len(), stamped.len(), body))
     }
 
     /// Who wrote it.
     #[must_use]
     pub fn source(&self) -> &SourceId {
-        &self.source
+        &self.head().source
     }
 
     /// When it was written.
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
-        self.timestamp
+        self.head().timestamp
     }
 
     /// The change, as canonical JSON text.
+    ///
+    /// Looks at every byte: keep the answer rather than ask twice.
     #[must_use]
     pub fn change(&self) -> &str {
-        &self.body[..self.change_len as usize]
+        as_str(&self.text()[..self.head().change_len as usize])
     }
 
     /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.
     #[must_use]
     pub fn extras(&self) -> Vec<String> {
-        let extras = &self.body[self.stamped_len as usize..];
+        let extras = as_str(&self.text()[self.head().stamped_len as usize..]);
         let array = format!("[{}]", extras.strip_prefix(',').unwrap_or(extras));
         json::elements(&array).map(str::to_owned).collect()
     }
@@ -234,13 +261,21 @@ impl Update {
     #[must_use]
     pub fn signed(&self, signature: &str) -> Self {
         let literal = json::JsString::from(signature).to_json_literal();
-        Self { body: [&self.body, ",", &literal].concat().into(), ..self.clone() }
+        let head = self.head();
+        let text = [as_str(self.text()), ",", &literal].concat();
+        let (change_len, stamped_len) = (head.change_len as usize, head.stamped_len as usize);
+        Self::from_text(head.source.clone(), head.timestamp, change_len, stamped_len, &text)
     }
 
     /// Its name: no two different updates share one.
     #[must_use]
     pub fn id(&self) -> UpdateId {
-        UpdateId { timestamp: self.timestamp, source: self.source.clone() }
+        UpdateId { timestamp: self.timestamp(), source: self.source().clone() }
+    }
+
+    /// How its [`id`](Self::id) stands to that of what `source` wrote at `timestamp`.
+    pub(crate) fn cmp_id(&self, timestamp: Timestamp, source: &SourceId) -> Ordering {
+        self.timestamp().cmp(&timestamp).then_with(|| self.source().cmp(source))
     }
 
     /// The wire line, without its newline.
@@ -255,7 +290,7 @@ impl Update {
     /// Length of the wire line with its newline, in bytes.
     #[must_use]
     pub fn line_len(&self) -> usize {
-        self.body.len() + self.source.json_literal().len() + 4
+        self.text().len() + self.source().json_literal().len() + 4
     }
 
     /// Appends the wire line with its newline: copies, encodes nothing.
@@ -271,29 +306,42 @@ impl Update {
     /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        let (stamped, extras) = self.body.split_at(self.stamped_len as usize);
+        let (stamped, extras) = self.text().split_at(self.head().stamped_len as usize);
         out.push(b'[');
-        out.extend_from_slice(stamped.as_bytes());
+        out.extend_from_slice(stamped);
         out.push(b',');
-        out.extend_from_slice(self.source.json_literal().as_bytes());
-        out.extend_from_slice(extras.as_bytes());
+        out.extend_from_slice(self.source().json_literal().as_bytes());
+        out.extend_from_slice(extras);
         out.extend_from_slice(b"]\n");
     }
 
-    /// The same update sharing `source`'s memory, for a replica that knows it already.
-    pub(crate) fn with_source(self, source: SourceId) -> Self {
-        Self { source, ..self }
+    /// The same update sharing `source`'s memory, for a replica that knows it already. Nothing is done
+    /// for one that somebody else holds, too.
+    pub(crate) fn with_source(mut self, source: &SourceId) -> Self {
+        self.0.with_arc_mut(|shared| {
+            if let Some(update) = Arc::get_mut(shared) {
+                update.header_mut().source = source.clone();
+            }
+        });
+        self
     }
 
-    /// Bytes that this update's own text occupies.
+    /// Bytes that this update occupies.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.body.len() + 2 * size_of::<usize>()
+        self.text().len() + size_of::<Head>() + 2 * size_of::<usize>()
     }
+}
+
+/// The text of an update, which was a string before.
+fn as_str(text: &[u8]) -> &str {
+    str::from_utf8(text).expect("made of strings, and cut where strings began")
 }
 
 impl PartialEq for Update {
     fn eq(&self, other: &Self) -> bool {
-        self.timestamp == other.timestamp && self.source == other.source && self.body == other.body
+        self.timestamp() == other.timestamp()
+            && self.source() == other.source()
+            && self.text() == other.text()
     }
 }
 

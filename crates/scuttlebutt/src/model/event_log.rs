@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::json::{self, JsString, ToCanonicalError};
 use crate::model::retention::{Kept, Retention};
 use crate::model::{Merge, Model};
+use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::{Change, Update, UpdateId};
+use crate::update::{Change, Update};
 
 /// A log of events, each a name and any number of JSON arguments.
 ///
@@ -43,7 +44,7 @@ use crate::update::{Change, Update, UpdateId};
 #[doc(alias = "ReliableEventEmitter")]
 #[doc(alias = "Events")]
 pub struct EventLog {
-    events: BTreeMap<UpdateId, Update>,
+    events: Sorted<Update>,
     /// By name, if not everything is kept.
     retained: Option<(Retention, BTreeMap<JsString, Kept>)>,
 }
@@ -62,7 +63,7 @@ impl EventLog {
     pub fn with_retention(retention: Retention) -> Self {
         let keeps_all = retention == Retention::default();
         let retained = (!keeps_all).then(|| (retention, BTreeMap::new()));
-        Self { events: BTreeMap::new(), retained }
+        Self { events: Sorted::default(), retained }
     }
 
     /// The change that emits the event `name`. `arguments` serializes to an array (a tuple, a
@@ -111,7 +112,7 @@ impl EventLog {
     /// All events, in the order of (timestamp, source).
     #[doc(alias = "history")]
     pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
-        self.events.values().filter_map(Event::of)
+        self.events.iter().filter_map(Event::of)
     }
 
     /// The events of one name, in the order of (timestamp, source). Reads all events.
@@ -130,7 +131,7 @@ impl EventLog {
         kept.insert(update);
         let mut gone = Vec::new();
         while let Some(oldest) = kept.let_go(retention) {
-            self.events.remove(&oldest);
+            self.events.remove(|held| held.cmp_id(oldest.timestamp, &oldest.source));
             gone.push(oldest);
         }
         match gone.contains(&update.id()) {
@@ -151,7 +152,8 @@ impl Model for EventLog {
                 Merge::invalid("`__proto__` is no event name: replicas of the original refuse it")
             }
             Some(name) => {
-                self.events.insert(update.id(), update.clone());
+                let (at, source) = (update.timestamp(), update.source());
+                self.events.insert(update.clone(), |held| held.cmp_id(at, source));
                 self.retain(name, update)
             }
             None => Merge::invalid("an event is an array that starts with its name"),
@@ -165,7 +167,7 @@ impl Model for EventLog {
     /// A JSON array of all events as `[name, argument…]`, in the order of (timestamp, source).
     fn view(&self) -> String {
         let mut text = String::from("[");
-        for update in self.events.values() {
+        for update in self.events.iter() {
             if text.len() > 1 {
                 text.push(',');
             }

@@ -170,7 +170,7 @@ impl Model for LwwMap {
                 self.tombstones += usize::from(removes);
                 Merge::kept()
             }
-            Entry::Occupied(winner) if winner.get().id() > update.id() => Merge::superseded(),
+            Entry::Occupied(winner) if is_later(winner.get(), update) => Merge::superseded(),
             Entry::Occupied(mut winner) => {
                 let was_removed = is_removal(value_of(winner.get()));
                 self.tombstones = self.tombstones + usize::from(removes) - usize::from(was_removed);
@@ -268,6 +268,10 @@ fn key_from(text: Option<&str>) -> JsString {
 
 fn value_of(update: &Update) -> Option<&str> {
     parts(update.change()).and_then(|(_, value)| value)
+}
+
+fn is_later(update: &Update, than: &Update) -> bool {
+    update.cmp_id(than.timestamp(), than.source()).is_gt()
 }
 
 fn is_removal(value: Option<&str>) -> bool {

@@ -5,6 +5,7 @@
 //! its block is empty. This module knows nothing of sources or models.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::{Link, SourceIndex};
 use crate::update::Update;
@@ -34,20 +35,71 @@ impl Entry {
 /// A block spans this many positions.
 const BLOCK: u64 = 256;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Block {
     /// Ascending by offset; `None` where an update was removed since the last compaction.
-    slots: Vec<(u8, Option<Entry>)>,
+    slots: Vec<Option<Entry>>,
+    /// The offsets of the slots, once they are not simply 0, 1, 2 and so on.
+    offsets: Option<Vec<u8>>,
     held: usize,
 }
 
 impl Block {
+    /// The slot that is for `offset`, if there is one.
     fn find(&self, offset: u8) -> Option<usize> {
-        match self.slots.get(usize::from(offset)) {
-            // Nothing was compacted before it.
-            Some((at, _)) if *at == offset => Some(usize::from(offset)),
-            _ => self.slots.binary_search_by_key(&offset, |(at, _)| *at).ok(),
+        match &self.offsets {
+            None => Some(usize::from(offset)).filter(|slot| *slot < self.slots.len()),
+            Some(offsets) => offsets.binary_search(&offset).ok(),
         }
+    }
+
+    fn offset(&self, slot: usize) -> u64 {
+        match &self.offsets {
+            None => slot as u64,
+            Some(offsets) => u64::from(offsets[slot]),
+        }
+    }
+
+    /// The first slot for `offset` or what follows.
+    fn first_from(&self, offset: u8) -> usize {
+        match &self.offsets {
+            None => usize::from(offset).min(self.slots.len()),
+            Some(offsets) => offsets.partition_point(|at| *at < offset),
+        }
+    }
+
+    fn push(&mut self, offset: u8, entry: Entry) {
+        match &mut self.offsets {
+            None if self.slots.len() == usize::from(offset) => {}
+            None => self.offsets = Some(self.all_offsets().chain([offset]).collect()),
+            Some(offsets) => offsets.push(offset),
+        }
+        self.slots.push(Some(entry));
+        self.held += 1;
+    }
+
+    fn all_offsets(&self) -> impl Iterator<Item = u8> {
+        (0..self.slots.len()).map(|slot| self.offset(slot) as u8)
+    }
+
+    /// Leaves out the empty slots.
+    fn compact(&mut self) {
+        let held = self.all_offsets().zip(&self.slots).filter(|(_, entry)| entry.is_some());
+        self.offsets = Some(held.map(|(offset, _)| offset).collect());
+        self.slots.retain(Option::is_some);
+        self.slots.shrink_to_fit();
+    }
+}
+
+/// The updates: how they are kept is nobody's business.
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, entry)| Some((self.offset(slot), entry.as_ref()?)));
+        f.debug_map().entries(entries).finish()
     }
 }
 
@@ -88,29 +140,32 @@ impl Arrival {
         self.head += 1;
         self.held += 1;
         self.bytes += entry.update.heap_bytes();
-        let block = self.blocks.entry(position / BLOCK).or_default();
-        block.slots.push(((position % BLOCK) as u8, Some(entry)));
-        block.held += 1;
+        let number = position / BLOCK;
+        let block = match self.blocks.last_entry() {
+            Some(last) if *last.key() == number => last.into_mut(),
+            _ => self.blocks.entry(number).or_default(),
+        };
+        block.push((position % BLOCK) as u8, entry);
         position
     }
 
     pub(crate) fn get(&self, position: u64) -> Option<&Entry> {
         self.touch();
         let block = self.blocks.get(&(position / BLOCK))?;
-        block.slots[block.find((position % BLOCK) as u8)?].1.as_ref()
+        block.slots[block.find((position % BLOCK) as u8)?].as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, position: u64) -> Option<&mut Entry> {
         let block = self.blocks.get_mut(&(position / BLOCK))?;
         let slot = block.find((position % BLOCK) as u8)?;
-        block.slots[slot].1.as_mut()
+        block.slots[slot].as_mut()
     }
 
     pub(crate) fn remove(&mut self, position: u64) -> Option<Entry> {
         let number = position / BLOCK;
         let block = self.blocks.get_mut(&number)?;
         let slot = block.find((position % BLOCK) as u8)?;
-        let entry = block.slots[slot].1.take()?;
+        let entry = block.slots[slot].take()?;
         block.held -= 1;
         self.held -= 1;
         self.bytes -= entry.update.heap_bytes();
@@ -118,8 +173,7 @@ impl Arrival {
             self.blocks.remove(&number);
         } else if block.slots.len() - block.held > block.slots.len() / 4 + 8 {
             // At least a quarter of the slots go, each of which was filled once: O(1) amortised.
-            block.slots.retain(|(_, entry)| entry.is_some());
-            block.slots.shrink_to_fit();
+            block.compact();
         }
         Some(entry)
     }
@@ -128,14 +182,10 @@ impl Arrival {
     pub(crate) fn from(&self, position: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let number = position / BLOCK;
         self.blocks.range(number..).flat_map(move |(&at, block)| {
-            let first = if at == number {
-                block.slots.partition_point(|(offset, _)| u64::from(*offset) < position % BLOCK)
-            } else {
-                0
-            };
-            block.slots[first..].iter().filter_map(move |(offset, entry)| {
+            let first = if at == number { block.first_from((position % BLOCK) as u8) } else { 0 };
+            block.slots[first..].iter().zip(first..).filter_map(move |(entry, slot)| {
                 self.touch();
-                Some((at * BLOCK + u64::from(*offset), entry.as_ref()?))
+                Some((at * BLOCK + block.offset(slot), entry.as_ref()?))
             })
         })
     }

@@ -34,10 +34,10 @@ impl Delta {
         let mut delta = Self { next: BinaryHeap::new(), bound };
         for (index, source) in sources.iter() {
             let covered = vector.timestamp(&source.id);
-            if source.newest().is_some_and(|(newest, _)| Some(newest) > covered)
-                && let Some((timestamp, _)) = source.after(covered).next()
+            if source.newest().is_some_and(|newest| Some(newest.timestamp) > covered)
+                && let Some(next) = source.after(covered).next()
             {
-                delta.push(sources, index, timestamp, false);
+                delta.push(sources, index, next.timestamp, false);
             }
         }
         delta
@@ -63,12 +63,12 @@ impl Delta {
             // what arrives: either way the walk passes over it.
             let step = source.slot(due.timestamp).and_then(|slot| {
                 Some(Step {
-                    entry: log.get(slot.position).filter(|_| slot.position < self.bound)?,
-                    passed_over: passed_over || slot.gap_before,
+                    entry: log.get(slot.position()).filter(|_| slot.position() < self.bound)?,
+                    passed_over: passed_over || slot.gap_before(),
                 })
             });
-            if let Some((timestamp, _)) = source.after(Some(due.timestamp)).next() {
-                self.push(sources, index, timestamp, passed_over || step.is_none());
+            if let Some(next) = source.after(Some(due.timestamp)).next() {
+                self.push(sources, index, next.timestamp, passed_over || step.is_none());
             }
             if step.is_some() {
                 return step;

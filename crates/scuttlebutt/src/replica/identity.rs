@@ -43,7 +43,7 @@ impl<M: Model> Replica<M> {
         let known = match self.is_identity_doubted {
             // What was written since the doubt is nobody else's yet, and says nothing about before.
             true => own.and_then(Source::announced),
-            false => own.and_then(Source::newest).map(|(newest, _)| newest),
+            false => own.and_then(Source::newest).map(|newest| newest.timestamp),
         };
         let claimed = vector.timestamp(&self.id);
         claimed > known

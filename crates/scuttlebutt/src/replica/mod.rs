@@ -304,7 +304,7 @@ impl<M: Model> Replica<M> {
         self.sources
             .find(&id.source)
             .and_then(|index| self.sources.get(index).slot(id.timestamp))
-            .and_then(|slot| self.log.get(slot.position))
+            .and_then(|slot| self.log.get(slot.position()))
             .is_some_and(Entry::is_live)
     }
 
@@ -398,13 +398,13 @@ impl<M: Model> Replica<M> {
 
     /// The newest timestamp held of a source, announced or not.
     pub fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
-        Some(self.sources.get(self.sources.find(id)?).newest()?.0)
+        Some(self.sources.get(self.sources.find(id)?).newest()?.timestamp)
     }
 
     /// The update with the memory of its source's id that is here already.
     fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
         match known {
-            Some(index) => update.with_source(self.sources.get(index).id.clone()),
+            Some(index) => update.with_source(&self.sources.get(index).id),
             None => update,
         }
     }
@@ -439,7 +439,7 @@ impl<M: Model> Replica<M> {
         let timestamp = update.timestamp();
         let index = self.sources.find_or_add(update.source());
         let newest = self.sources.get(index).newest();
-        if is_superseded && newest.is_some_and(|(newest, _)| newest > timestamp) {
+        if is_superseded && newest.is_some_and(|newest| newest.timestamp > timestamp) {
             self.sources.get_mut(index).note_gap(timestamp);
             return Merged::Superseded;
         }
@@ -452,12 +452,12 @@ impl<M: Model> Replica<M> {
         };
         let position = self.log.push(entry);
         self.sources.get_mut(index).insert(timestamp, position);
-        if let Some((older, slot)) = newest
-            && older < timestamp
-            && self.log.get(slot.position).is_some_and(|entry| !entry.is_live())
+        if let Some(older) = newest
+            && older.timestamp < timestamp
+            && self.log.get(older.position()).is_some_and(|entry| !entry.is_live())
         {
             // The newcomer is the evidence now.
-            self.outlived.push_back((position, index, older));
+            self.outlived.push_back((position, index, older.timestamp));
         }
         for earlier in &superseding {
             self.supersede(earlier, position);
@@ -469,8 +469,8 @@ impl<M: Model> Replica<M> {
     fn supersede(&mut self, id: &UpdateId, by: u64) {
         if let Some(index) = self.sources.find(&id.source)
             && let Some(slot) = self.sources.get(index).slot(id.timestamp)
-            && slot.position != by
-            && let Some(entry) = self.log.get_mut(slot.position)
+            && slot.position() != by
+            && let Some(entry) = self.log.get_mut(slot.position())
         {
             entry.superseded_by = by;
             self.outlived.push_back((by, index, id.timestamp));
@@ -481,12 +481,12 @@ impl<M: Model> Replica<M> {
     fn let_go(&mut self, index: SourceIndex, timestamp: Timestamp) {
         let source = self.sources.get_mut(index);
         if let Some(slot) = source.slot(timestamp)
-            && source.newest().is_some_and(|(newest, _)| newest > timestamp)
+            && source.newest().is_some_and(|newest| newest.timestamp > timestamp)
         {
             source.remove(timestamp);
-            self.log.remove(slot.position);
+            self.log.remove(slot.position());
             if let Some(released) = &mut self.released {
-                released.push(slot.position);
+                released.push(slot.position());
             }
         }
     }

@@ -52,9 +52,9 @@ impl<M: Model> Replica<M> {
         if !self.model.never_supersedes() {
             for (id, limit) in &promise {
                 if let Some(index) = self.sources.find(id)
-                    && let Some((newest, _)) = self.sources.get(index).newest()
+                    && let Some(newest) = self.sources.get(index).newest()
                 {
-                    self.sources.note_gaps_up_to(index, newest.min(*limit));
+                    self.sources.note_gaps_up_to(index, newest.timestamp.min(*limit));
                 }
             }
         }
@@ -70,8 +70,8 @@ impl<M: Model> Replica<M> {
             // its time has come that far. Whether something was written exactly there is all one.
             if let Some(index) = self.sources.find(id)
                 && let source = self.sources.get(index)
-                && let Some((newest, _)) = source.newest()
-                && let held = newest.min(limit)
+                && let Some(newest) = source.newest()
+                && let held = newest.timestamp.min(limit)
                 && source.announced() < Some(held)
             {
                 advances.push((index, held));
@@ -108,9 +108,9 @@ impl<M: Model> Replica<M> {
             // All that came back is complete, and what was written since is ours alone.
             self.returned = None;
             self.is_identity_doubted = false;
-            if let Some((newest, _)) = source.newest() {
+            if let Some(newest) = source.newest() {
                 let id = self.id.clone();
-                self.credit(std::iter::once((&id, newest)));
+                self.credit(std::iter::once((&id, newest.timestamp)));
             }
         }
     }

@@ -139,7 +139,7 @@ impl<M: Model> Replica<M> {
     pub fn is_worth_storing(&self, position: u64) -> bool {
         self.log.get(position).is_some_and(|entry| {
             let newest = self.sources.get(entry.source).newest();
-            entry.is_live() || newest.is_some_and(|(_, slot)| slot.position == position)
+            entry.is_live() || newest.is_some_and(|newest| newest.position() == position)
         })
     }
 
