@@ -39,7 +39,7 @@ impl Store {
             let (vector, vector_entries) = read_vector(&transaction, path)?;
             let mut scan = Scan::new(&transaction, path, self.limits.damaged_positions_max)?;
             place(dir, Existing::Keep, |draft| {
-                let rows = scan.by_ref();
+                let rows = scan.updates();
                 let updates =
                     write_file(draft, &self.limits, Purpose::Backup, meta, &vector, rows)?;
                 let damage = Damage { vector_entries, ..scan.finish(path)? };

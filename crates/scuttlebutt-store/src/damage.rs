@@ -12,8 +12,11 @@ pub struct Damage {
     /// Positions of the first of them, up to
     /// [`StoreLimits::damaged_positions_max`](crate::StoreLimits::damaged_positions_max).
     pub positions: Vec<u64>,
-    /// Updates that the engine counts and did not hand out.
-    pub updates_missing: u64,
+    /// Blocks whose checksum is wrong: rows of updates. Each update has a checksum of its own besides,
+    /// which tells what of a block is lost.
+    pub blocks: u64,
+    /// Blocks that the engine counts and did not hand out.
+    pub blocks_missing: u64,
     /// Entries of the version vector whose checksum is wrong, or that are missing.
     pub vector_entries: u64,
     /// Names of what else the store keeps that is wrong or missing: its id, its model.
@@ -37,10 +40,10 @@ impl Damage {
         Self { meta: vec![name], ..Self::default() }
     }
 
-    pub(crate) fn add_update(&mut self, position: u64, positions_max: usize) {
+    pub(crate) fn add_update(&mut self, position: Option<u64>, positions_max: usize) {
         self.updates += 1;
         if self.positions.len() < positions_max {
-            self.positions.push(position);
+            self.positions.extend(position);
         }
     }
 }
@@ -54,8 +57,11 @@ impl fmt::Display for Damage {
             let at = positions.join(", ");
             parts.push(format!("updates damaged: {} (at positions {at}{more})", self.updates));
         }
-        if self.updates_missing > 0 {
-            parts.push(format!("updates missing: {}", self.updates_missing));
+        if self.blocks > 0 {
+            parts.push(format!("blocks damaged: {}", self.blocks));
+        }
+        if self.blocks_missing > 0 {
+            parts.push(format!("blocks missing, with their updates: {}", self.blocks_missing));
         }
         if self.vector_entries > 0 {
             parts.push(format!("version vector entries damaged: {}", self.vector_entries));

@@ -40,6 +40,14 @@ pub enum StoreError {
         /// Its format.
         format: u32,
     },
+    /// A version wrote it that was never released.
+    #[error("{}: written before the first release, in format {format}; this version reads format {}. Export it with the version that wrote it, and import that", path.display(), crate::FORMAT)]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
     /// It holds the updates of another data model.
     #[error("{}: holds a `{held}`, not a `{wanted}`; choose another directory, or that model", path.display())]
     WrongModel {

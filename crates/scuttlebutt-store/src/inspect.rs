@@ -31,7 +31,7 @@ pub struct Inspection {
     pub model: String,
     /// Number of updates.
     pub updates: u64,
-    /// Bytes of them, as JSON text with their checksums.
+    /// Bytes of the blocks they are in, checksums included. Some may be in there that were let go.
     pub update_bytes: u64,
     /// What it holds of each source, in the order of the sources.
     pub sources: BTreeMap<SourceId, SourceSummary>,
@@ -132,7 +132,7 @@ fn count(
     let mut sources: BTreeMap<SourceId, SourceSummary> = BTreeMap::new();
     let mut updates = 0;
     let mut scan = Scan::new(transaction, path, limits.damaged_positions_max)?;
-    for (_, update) in scan.by_ref() {
+    for (_, update) in scan.updates() {
         updates += 1;
         let summary = sources.entry(update.source().clone()).or_default();
         let at = update.timestamp();

@@ -40,12 +40,12 @@
 
 mod backend;
 mod backup;
-
 mod batch;
+mod block;
+mod blocks;
 mod damage;
 mod error;
 mod inspect;
-
 mod limits;
 mod load;
 mod open;
@@ -55,7 +55,6 @@ mod record;
 mod repair;
 mod rewrite;
 mod salvage;
-
 mod scan;
 mod schema;
 mod store;

@@ -27,15 +27,21 @@ const BATCHES_WAITING_MAX: usize = 8;
 pub struct Progress {
     /// Updates loaded.
     pub updates: u64,
-    /// Updates there are.
+    /// Updates there are: at the end, exactly; before, as far as those that are loaded let expect.
     pub updates_total: u64,
+}
+
+impl Progress {
+    fn at(updates: u64, share: f64) -> Self {
+        Self { updates, updates_total: (updates as f64 / share).max(updates as f64) as u64 }
+    }
 }
 
 impl Store {
     /// Gives `replica` everything that the store holds, and makes it wait for the store from now on
     /// and, unless its id was drawn at this opening, [doubt](Replica::doubt_identity) that.
     /// It must be empty and have the store's [`id`](Self::id). `progress` is called every
-    /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates and at the
+    /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates or so and at the
     /// end.
     ///
     /// # Errors
@@ -54,24 +60,26 @@ impl Store {
             let transaction = self.database.begin_read().at(path, "reading the store")?;
             let (vector, vector_entries) = read_vector(&transaction, path)?;
             let mut scan = Scan::new(&transaction, path, self.limits.damaged_positions_max)?;
-            let updates_total = scan.total;
             let step = self.limits.progress_updates.max(1);
             let mut updates = 0;
             replica.wait_for_store();
             thread::scope(|scope| {
-                let (decoded, batches) = mpsc::sync_channel(BATCHES_WAITING_MAX);
+                let (decoded, batches) = mpsc::sync_channel::<Decoded>(BATCHES_WAITING_MAX);
                 let reader = thread::Builder::new().name("scuttlebutt-load".into());
                 let scan = &mut scan;
                 let reader = reader.spawn_scoped(scope, move || decode(scan, &decoded)).map_err(
                     |error| StoreError::io(path, "starting a thread to read with", error),
                 )?;
-                let counted = batches.into_iter().flatten().inspect(|_| {
-                    updates += 1;
-                    if updates % step == 0 && updates < updates_total {
-                        progress(Progress { updates, updates_total });
+                let mut reported = 0;
+                let updates = batches.into_iter().flat_map(|batch| {
+                    if updates >= reported + step {
+                        reported = updates;
+                        progress(Progress::at(updates, batch.share_before));
                     }
+                    updates += batch.updates.len() as u64;
+                    batch.updates
                 });
-                replica.restore_at(counted, &vector);
+                replica.restore_at(updates, &vector);
                 reader.join().map_err(|panic| resume_unwind(panic))
             })?;
             if !self.is_id_fresh {
@@ -83,17 +91,31 @@ impl Store {
             if !damage.is_none() {
                 return Err(StoreError::damaged(path, damage));
             }
-            progress(Progress { updates, updates_total });
+            progress(Progress { updates, updates_total: updates });
             Ok(replica)
         })
     }
 }
 
+/// What one thread hands to the other.
+struct Decoded {
+    updates: Vec<(u64, Update)>,
+    /// The share of all blocks that was handed over before.
+    share_before: f64,
+}
+
 /// Hands over what is read, until that is all or nobody takes it any more.
-fn decode(scan: &mut Scan, decoded: &SyncSender<Vec<(u64, Update)>>) {
+fn decode(scan: &mut Scan, decoded: &SyncSender<Decoded>) {
     loop {
-        let batch: Vec<_> = scan.by_ref().take(BATCH_UPDATES).collect();
-        if batch.is_empty() || decoded.send(batch).is_err() {
+        let share_before = scan.blocks_seen as f64 / scan.blocks_total.max(1) as f64;
+        let mut updates = Vec::new();
+        for block in scan.by_ref() {
+            updates.extend(block);
+            if updates.len() >= BATCH_UPDATES {
+                break;
+            }
+        }
+        if updates.is_empty() || decoded.send(Decoded { updates, share_before }).is_err() {
             return;
         }
     }

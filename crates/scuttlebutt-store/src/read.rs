@@ -57,7 +57,7 @@ impl Store {
         guarded(path, || {
             let transaction = self.database.begin_read().at(path, "reading the store")?;
             let mut scan = Scan::new(&transaction, path, self.limits.damaged_positions_max)?;
-            for (position, update) in scan.by_ref() {
+            for (position, update) in scan.updates() {
                 if selection.includes(&update) && visit(position, update).is_break() {
                     return Ok(());
                 }

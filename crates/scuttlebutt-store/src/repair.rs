@@ -128,7 +128,7 @@ fn read(work: &Path, options: &Options) -> Result<Remains, StoreError> {
         }
         Err(error) => return Err(error),
     };
-    if remains.damage.engine.is_some() || remains.damage.updates_missing > 0 {
+    if remains.damage.engine.is_some() || remains.damage.blocks_missing > 0 {
         let found = salvage(work).map_err(|error| StoreError::io(work, DOING, error))?;
         // Two lives of the store may have used one position: number them anew.
         remains.updates = (0..).zip(found.into_iter().map(|(_, update)| update)).collect();
@@ -163,7 +163,7 @@ fn read_with_engine(work: &Path, limits: &StoreLimits) -> Result<Remains, StoreE
     };
     let (_, vector_entries) = read_vector(&transaction, work)?;
     let mut scan = Scan::new(&transaction, work, limits.damaged_positions_max)?;
-    let updates = scan.by_ref().collect();
+    let updates = scan.updates().collect();
     let damage = Damage { vector_entries, meta: damaged_meta, ..scan.finish(work)? };
     Ok(Remains { meta, updates, damage, salvaged: false })
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use scuttlebutt::{Update, VersionVector};
 
+use crate::blocks::Blocks;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
 use crate::open::Engine;
@@ -80,7 +81,7 @@ pub(crate) fn write_file(
     let meta = Meta { origin, session: None, ..meta };
     let mut updates = updates.peekable();
     let mut count = 0;
-    let mut bytes = Vec::new();
+    let mut blocks = Blocks::default();
     let mut write_some = || -> Result<bool, redb::Error> {
         let transaction = engine.database.begin_write()?;
         if count == 0 {
@@ -91,18 +92,17 @@ pub(crate) fn write_file(
                 table.insert(source.json_literal(), entry.as_slice())?;
             }
         }
-        let mut table = transaction.open_table(UPDATES)?;
-        let mut bytes_taken = 0;
-        for (position, update) in updates.by_ref().take(limits.batch_updates_max.max(1)) {
-            record::seal_update(position, &update, &mut bytes);
-            table.insert(position, bytes.as_slice())?;
-            count += 1;
-            bytes_taken += bytes.len();
-            if bytes_taken >= limits.batch_bytes_max {
-                break;
-            }
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        while some.len() < limits.batch_updates_max.max(1)
+            && bytes < limits.batch_bytes_max
+            && let Some((position, update)) = updates.next()
+        {
+            bytes += update.line_len();
+            some.push((position, update));
         }
-        drop(table);
+        count += some.len() as u64;
+        let some = some.iter().map(|(position, update)| (*position, update));
+        blocks.add(&mut transaction.open_table(UPDATES)?, some)?;
         let is_last = updates.peek().is_none();
         // Half a file is no use to anybody, so it is enough that the end reaches the disk.
         engine.sync.set(is_last);

@@ -1,25 +1,27 @@
-//! Walks over everything a store holds, checks each record, and counts what is damaged.
+//! Walks over everything a store holds, checks each block, and counts what is damaged.
 
 use std::path::Path;
 
 use redb::{Range, ReadTransaction, ReadableTableMetadata};
 use scuttlebutt::{Update, VersionVector};
 
+use crate::block::{Found, RecentSources, Records, is_whole};
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
-use crate::record::{self, RecentSources};
+use crate::record;
 use crate::schema::{UPDATES, VECTOR};
 
 const DOING: &str = "reading the store";
 
-/// The updates of a store in the order of their positions. Damaged ones are left out and counted.
+/// The updates of a store in the order of their positions, a block of them at a time. Damaged ones are
+/// left out and counted.
 pub(crate) struct Scan {
     rows: Range<'static, u64, &'static [u8]>,
-    /// Updates there should be.
-    pub(crate) total: u64,
-    seen: u64,
+    /// Blocks there should be.
+    pub(crate) blocks_total: u64,
+    pub(crate) blocks_seen: u64,
     last: Option<u64>,
-    /// Bytes of the updates that came out.
+    /// Bytes of the blocks that came out.
     pub(crate) bytes: u64,
     positions_max: usize,
     pub(crate) damage: Damage,
@@ -34,13 +36,13 @@ impl Scan {
         positions_max: usize,
     ) -> Result<Self, StoreError> {
         let table = transaction.open_table(UPDATES).at(path, DOING)?;
-        let total = table.len().at(path, DOING)?;
+        let blocks_total = table.len().at(path, DOING)?;
         let rows = table.range::<u64>(..).at(path, DOING)?;
         let damage = Damage::default();
         Ok(Self {
             rows,
-            total,
-            seen: 0,
+            blocks_total,
+            blocks_seen: 0,
             last: None,
             bytes: 0,
             positions_max,
@@ -57,35 +59,52 @@ impl Scan {
             Some(redb::StorageError::Corrupted(message)) => self.damage.engine = Some(message),
             Some(error) => return Err(error).at(path, DOING),
         }
-        self.damage.updates_missing = self.total.saturating_sub(self.seen);
+        self.damage.blocks_missing = self.blocks_total.saturating_sub(self.blocks_seen);
         Ok(self.damage)
+    }
+
+    /// All updates, one by one.
+    pub(crate) fn updates(&mut self) -> impl Iterator<Item = (u64, Update)> {
+        self.flatten()
+    }
+
+    fn take_apart(&mut self, first: u64, row: &[u8]) -> Vec<(u64, Update)> {
+        let mut updates = Vec::new();
+        self.damage.blocks += u64::from(!is_whole(first, row));
+        for found in Records::of(first, row) {
+            let (position, update) = match &found {
+                Found::Whole(record, _) => {
+                    (Some(record.position), record.update(&mut self.sources))
+                }
+                Found::Damaged(position) => (*position, None),
+            };
+            // A page in the place of another would show as positions that step back.
+            let in_order = position.filter(|at| *at >= first && self.last < Some(*at));
+            match (in_order, update) {
+                (Some(position), Some(update)) => {
+                    self.last = Some(position);
+                    updates.push((position, update));
+                }
+                _ => self.damage.add_update(position, self.positions_max),
+            }
+        }
+        updates
     }
 }
 
 impl Iterator for Scan {
-    type Item = (u64, Update);
+    type Item = Vec<(u64, Update)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (key, value) = match self.rows.next()? {
-                Ok(row) => row,
-                Err(error) => {
-                    self.error = Some(error);
-                    return None;
-                }
-            };
-            let (position, record) = (key.value(), value.value());
-            self.seen += 1;
-            // A page in the place of another would show as positions that step back.
-            let is_in_order = self.last.is_none_or(|last| last < position);
-            self.last = Some(position);
-            let update = record::open_update(position, record, &mut self.sources);
-            match update.filter(|_| is_in_order) {
-                Some(update) => {
-                    self.bytes += record.len() as u64;
-                    return Some((position, update));
-                }
-                None => self.damage.add_update(position, self.positions_max),
+        match self.rows.next()? {
+            Ok((key, row)) => {
+                self.blocks_seen += 1;
+                self.bytes += row.value().len() as u64;
+                Some(self.take_apart(key.value(), row.value()))
+            }
+            Err(error) => {
+                self.error = Some(error);
+                None
             }
         }
     }

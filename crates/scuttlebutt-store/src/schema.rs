@@ -12,11 +12,11 @@ use crate::record;
 /// The name of the file within the directory of a store.
 pub const FILE_NAME: &str = "scuttlebutt.redb";
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes, and the only one that it reads.
+pub const FORMAT: u32 = 2;
 
-/// Position in the order of arrival → record of the update.
-pub(crate) const UPDATES: TableDefinition<u64, &[u8]> = TableDefinition::new("updates");
+/// Position in the order of arrival, at most that of the first update in the block → block.
+pub(crate) const UPDATES: TableDefinition<u64, &[u8]> = TableDefinition::new("blocks");
 
 /// JSON literal of a source → record of its entry in the version vector.
 pub(crate) const VECTOR: TableDefinition<&str, &[u8]> = TableDefinition::new("vector");
@@ -86,6 +86,9 @@ impl Meta {
         let format = format.ok_or_else(|| damaged("format"))?;
         if format > FORMAT {
             return Err(StoreError::Newer { path: path.to_owned(), format });
+        }
+        if format < FORMAT {
+            return Err(StoreError::Older { path: path.to_owned(), format });
         }
         let id = text("id")?.as_deref().and_then(record::parse_source);
         Ok(Self {

@@ -9,6 +9,7 @@ use scuttlebutt::SourceId;
 
 use crate::backend::{Durability, SyncSwitch};
 use crate::batch::Batch;
+use crate::blocks::Blocks;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
 use crate::open::Engine;
@@ -31,6 +32,7 @@ pub struct Store {
     pub(crate) path: PathBuf,
     pub(crate) limits: StoreLimits,
     meta: Mutex<Meta>,
+    blocks: Mutex<Blocks>,
     durability: Durability,
     sync: SyncSwitch,
     stopped: OnceLock<Arc<str>>,
@@ -50,8 +52,9 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let Engine { database, sync, .. } = engine;
         let stopped = OnceLock::new();
-        let meta = Mutex::new(meta);
-        let store = Self { database, path, limits, meta, durability, sync, stopped, is_id_fresh };
+        let (meta, blocks) = (Mutex::new(meta), Mutex::default());
+        let store =
+            Self { database, path, limits, meta, blocks, durability, sync, stopped, is_id_fresh };
         store.write("opening the store", |transaction| store.meta().write(transaction))?;
         store.follow_durability();
         Ok(store)
@@ -96,15 +99,13 @@ impl Store {
     /// everything that was confirmed.
     pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.write("writing updates", |transaction| {
-            let mut updates = transaction.open_table(UPDATES)?;
-            let mut bytes = Vec::new();
-            for (position, update) in &batch.updates {
-                record::seal_update(*position, update, &mut bytes);
-                updates.insert(position, bytes.as_slice())?;
-            }
-            for position in &batch.released {
-                updates.remove(position)?;
-            }
+            let mut rows = transaction.open_table(UPDATES)?;
+            let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+            blocks.add(
+                &mut rows,
+                batch.updates.iter().map(|(position, update)| (*position, update)),
+            )?;
+            blocks.remove(&mut rows, &batch.released)?;
             let mut vector = transaction.open_table(VECTOR)?;
             for (source, timestamp) in &batch.vector {
                 let entry = record::seal_entry(source, *timestamp);

@@ -32,6 +32,6 @@ pub use session::{
 };
 pub use source::{InvalidSource, SourceId};
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use update::{Change, InvalidUpdate, Update, UpdateError, UpdateId};
+pub use update::{Change, InvalidUpdate, Update, UpdateError, UpdateId, UpdateParts};
 pub use version_vector::VersionVector;
 pub use wire::{DecodeError, Excerpt, Foreign};

@@ -148,46 +148,49 @@ impl Update {
         Ok(Self::from_canonical(&text)?)
     }
 
-    /// Reads back a line that [`write_line`](Self::write_line) wrote (without the newline), for
-    /// whoever knows by a checksum that it did: takes the line apart and checks no more than that
-    /// takes. `source` answers the source whose JSON literal it is shown, or `None` if it is no
-    /// source; answering clones of one value saves memory and time.
+    /// Puts together again what [`parts`](Self::parts) took apart, for a store that knows by a
+    /// checksum that it did. Nothing is read or checked but that the lengths fit the text.
     ///
-    /// Another line is an error or makes an update whose parts make no sense, but no panic.
+    /// Parts that never were an update's make one that makes no sense, but no panic.
     ///
     /// ```
-    /// use scuttlebutt::{SourceId, Update};
+    /// use scuttlebutt::{Update, UpdateParts};
     ///
-    /// let a = SourceId::new("A")?;
-    /// let written = Update::from_json(r#"[["k",1],100,"A"]"#)?;
-    /// let known = |literal: &str| (literal == a.json_literal()).then(|| a.clone());
-    /// assert_eq!(Update::from_written_json(&written.to_json(), known)?, written);
-    /// assert!(Update::from_written_json("[[1,2", known).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let update = Update::from_json(r#"[["k",1],100,"A","sgn="]"#)?;
+    /// let parts = update.parts();
+    /// assert_eq!(parts, UpdateParts { text: r#"["k",1],100,"sgn=""#, change_len: 7, stamped_len: 11 });
+    /// let again = Update::from_parts(update.source().clone(), update.timestamp(), parts);
+    /// assert_eq!(again, Some(update.clone()));
+    /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
-    ///
-    /// # Errors
-    /// [`InvalidUpdate`] says which part of it is no good.
-    pub fn from_written_json(
-        line: &str,
-        source: impl FnOnce(&str) -> Option<SourceId>,
-    ) -> Result<Self, InvalidUpdate> {
-        Self::from_parts(line, |literal| source(literal).ok_or(InvalidUpdate::SourceName))
+    #[must_use]
+    pub fn from_parts(
+        source: SourceId,
+        timestamp: Timestamp,
+        parts: UpdateParts<'_>,
+    ) -> Option<Self> {
+        let UpdateParts { text, change_len, stamped_len } = parts;
+        let fits = change_len <= stamped_len
+            && text.is_char_boundary(change_len)
+            && text.is_char_boundary(stamped_len)
+            && u32::try_from(stamped_len).is_ok();
+        fits.then(|| Self::from_text(source, timestamp, change_len, stamped_len, text))
+    }
+
+    /// Its text and where that is cut, beside its [`source`](Self::source) and its
+    /// [`timestamp`](Self::timestamp).
+    #[must_use]
+    pub fn parts(&self) -> UpdateParts<'_> {
+        let Head { change_len, stamped_len, .. } = self.head();
+        UpdateParts {
+            text: as_str(self.text()),
+            change_len: *change_len as usize,
+            stamped_len: *stamped_len as usize,
+        }
     }
 
     /// Reads an update from canonical text that is known to be an array.
     pub(crate) fn from_canonical(text: &str) -> Result<Self, InvalidUpdate> {
-        Self::from_parts(text, |literal| {
-            let id = json::JsString::from_json_literal(literal);
-            let id = id.map_err(|_| InvalidUpdate::SourceType)?;
-            SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)
-        })
-    }
-
-    fn from_parts(
-        text: &str,
-        source: impl FnOnce(&str) -> Result<SourceId, InvalidUpdate>,
-    ) -> Result<Self, InvalidUpdate> {
         let mut elements = json::elements(text);
         let (Some(change), Some(timestamp), Some(literal)) =
             (elements.next(), elements.next(), elements.next())
@@ -209,7 +212,9 @@ impl Update {
         let stamped = &text[1..source_start - 1];
         let extras = text[source_start + literal.len()..].strip_suffix(']');
         let extras = extras.ok_or(InvalidUpdate::TooShort)?;
-        let source = source(literal)?;
+        let id = json::JsString::from_json_literal(literal);
+        let id = id.map_err(|_| InvalidUpdate::SourceType)?;
+        let source = SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)?;
         let joined;
         let body = match extras {
             "" => stamped,
@@ -335,6 +340,17 @@ impl Update {
 /// The text of an update, which was a string before.
 fn as_str(text: &[u8]) -> &str {
     str::from_utf8(text).expect("made of strings, and cut where strings began")
+}
+
+/// The text of an update and where it is cut: see [`Update::from_parts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateParts<'a> {
+    /// `change,timestamp` and then, if anything follows the source on the wire, `,extra…`.
+    pub text: &'a str,
+    /// Where the change ends, in bytes.
+    pub change_len: usize,
+    /// Where the timestamp ends, in bytes.
+    pub stamped_len: usize,
 }
 
 impl PartialEq for Update {
