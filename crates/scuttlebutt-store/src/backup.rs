@@ -5,9 +5,9 @@ use std::path::Path;
 
 use redb::ReadableDatabase;
 
+use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
-use crate::open::guarded;
 use crate::rewrite::{Existing, Purpose, place, write_file};
 use crate::scan::{Scan, read_vector};
 use crate::store::Store;

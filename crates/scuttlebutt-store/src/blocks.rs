@@ -1,7 +1,7 @@
 //! The table of updates, as commits change it: it grows at its end, and thins out where updates were let
 //! go.
 //!
-//! What is let go stays in its block until half of the block is dead. Until then it comes back when the
+//! What is let go stays in its block until a fifth of the block is dead. Until then it comes back when the
 //! store is opened, and is superseded again: an update is true for ever. This module never starts or
 //! commits a transaction.
 
@@ -41,7 +41,6 @@ impl Blocks {
             write_record(position, update, &mut record);
             if !open.has_room(record.len()) {
                 rows.insert(open.first, open.seal())?;
-                self.thin_out(rows, open.first)?;
                 open = Block::new(position);
             }
             open.push(&record);
@@ -64,15 +63,14 @@ impl Blocks {
             self.dead.entry(first).or_default().insert(*position);
             touched.insert(first);
         }
-        let open = self.open.as_ref().map(|open| open.first);
-        for first in touched.into_iter().filter(|first| Some(*first) != open) {
+        for first in touched {
             self.thin_out(rows, first)?;
         }
         Ok(())
     }
 
-    /// Writes a block without its dead updates, if those are half of it or more, and joins it with the one
-    /// before if that has room.
+    /// Writes a block without its dead updates, if those are a fifth of it or more, and joins it with the
+    /// one before if that has room.
     fn thin_out(&mut self, rows: &mut Rows<'_>, first: u64) -> Result<(), redb::Error> {
         let Some(dead) = self.dead.get(&first) else { return Ok(()) };
         let Some(row) = rows.get(first)?.map(|row| row.value().to_vec()) else {
@@ -93,10 +91,12 @@ impl Blocks {
             .filter(|(position, _)| !dead.contains(position))
             .map(|(_, bytes)| bytes)
             .collect();
-        if live.len() > records().count() / 2 {
+        if 5 * live.len() > 4 * records().count() {
             return Ok(());
         }
         self.dead.remove(&first);
+        // Whatever it is joined with, it is the last one again when more is added.
+        self.open = self.open.take().filter(|open| open.first != first);
         let len = live.iter().map(|bytes| bytes.len()).sum();
         let before = rows.range(..first)?.next_back().transpose()?.and_then(whole);
         let joined = before.filter(|before| !live.is_empty() && before.has_room(len));

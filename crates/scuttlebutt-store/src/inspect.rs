@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use scuttlebutt::{SourceId, Timestamp};
 
+use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
-use crate::open::{Engine, guarded, open_error};
+use crate::open::{Engine, open_error};
 use crate::scan::{Scan, read_vector};
 use crate::schema::{FILE_NAME, Meta, UPDATES, VECTOR};
 use crate::store::Store;

@@ -43,6 +43,7 @@ mod backup;
 mod batch;
 mod block;
 mod blocks;
+mod contained;
 mod damage;
 mod error;
 mod inspect;

@@ -10,8 +10,8 @@ use std::thread;
 use redb::ReadableDatabase;
 use scuttlebutt::{Model, Replica, Update};
 
+use crate::contained::guarded;
 use crate::error::{Context, StoreError};
-use crate::open::guarded;
 use crate::scan::{Scan, read_vector};
 use crate::store::Store;
 

@@ -3,15 +3,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{Database, ReadableDatabase};
+use redb::ReadableDatabase;
 use scuttlebutt::{SourceId, VersionVector};
 
 use crate::backend::{Backend, Durability, Faults, SyncSwitch};
+use crate::contained::{Contained, guarded};
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
@@ -149,7 +149,7 @@ fn create(dir: &Path, options: &Options) -> Result<(), StoreError> {
 
 /// The engine with the file it works on.
 pub(crate) struct Engine {
-    pub(crate) database: Database,
+    pub(crate) database: Contained,
     pub(crate) file: File,
     pub(crate) sync: SyncSwitch,
     pub(crate) recovered: bool,
@@ -202,7 +202,7 @@ impl Engine {
                 .create_with_backend(backend)
                 .map_err(|error| open_error(path, error))
         });
-        let database = opened?;
+        let database = Contained::new(opened?);
         let recovered = recovered.load(Ordering::Relaxed);
         Ok(Self { database, file: own, sync, recovered })
     }
@@ -229,20 +229,4 @@ pub(crate) fn open_error(path: &Path, error: redb::DatabaseError) -> StoreError 
         }
         error => StoreError::engine(&path, DOING, error.into()),
     }
-}
-
-/// Runs what reads a file that may be damaged. The engine promises no more than to panic when it
-/// meets a structure that it never wrote; that is damage, and no reason to take the process down.
-pub(crate) fn guarded<T>(
-    path: &Path,
-    read: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("the engine panicked");
-        Err(StoreError::damaged(path, Damage::of_engine(message)))
-    })
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use redb::ReadableDatabase;
 use scuttlebutt::{SourceId, Timestamp, Update};
 
+use crate::contained::guarded;
 use crate::error::{Context, StoreError};
-use crate::open::guarded;
 use crate::scan::Scan;
 use crate::store::Store;
 

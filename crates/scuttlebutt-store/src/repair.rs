@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use redb::ReadableDatabase;
 use scuttlebutt::{SourceId, Update, VersionVector};
 
+use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
-use crate::open::{Engine, Options, guarded};
+use crate::open::{Engine, Options};
 use crate::rewrite::{Existing, Purpose, place, write_file};
 use crate::salvage::salvage;
 use crate::scan::{Scan, read_vector};

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
 use scuttlebutt::SourceId;
 
 use crate::backend::{Durability, SyncSwitch};
 use crate::batch::Batch;
 use crate::blocks::Blocks;
+use crate::contained::{Contained, guarded};
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
 use crate::open::Engine;
@@ -28,7 +29,7 @@ use crate::schema::{Meta, UPDATES, VECTOR};
 /// Commits come from one thread; looking at it and [`backup`](Self::backup) may run beside them on
 /// other threads and see a state between two commits.
 pub struct Store {
-    pub(crate) database: Database,
+    pub(crate) database: Contained,
     pub(crate) path: PathBuf,
     pub(crate) limits: StoreLimits,
     meta: Mutex<Meta>,
@@ -164,7 +165,8 @@ impl Store {
             fill(&transaction)?;
             Ok(transaction.commit()?)
         };
-        write().at(&self.path, doing).map_err(|error| self.stop(error))
+        // What is damaged may show only when it is written to.
+        guarded(&self.path, || write().at(&self.path, doing)).map_err(|error| self.stop(error))
     }
 
     fn check_running(&self) -> Result<(), StoreError> {

@@ -69,6 +69,11 @@ impl SourceId {
         &self.0.literal
     }
 
+    /// Whether both are one copy in memory.
+    pub(crate) fn shares_memory_with(&self, other: &SourceId) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Bytes that one copy of this id occupies.
     pub(crate) fn heap_bytes(&self) -> usize {
         2 * self.0.literal.len() + 64

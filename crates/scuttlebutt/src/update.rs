@@ -323,6 +323,9 @@ impl Update {
     /// The same update sharing `source`'s memory, for a replica that knows it already. Nothing is done
     /// for one that somebody else holds, too.
     pub(crate) fn with_source(mut self, source: &SourceId) -> Self {
+        if self.source().shares_memory_with(source) {
+            return self;
+        }
         self.0.with_arc_mut(|shared| {
             if let Some(update) = Arc::get_mut(shared) {
                 update.header_mut().source = source.clone();

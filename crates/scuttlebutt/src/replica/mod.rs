@@ -203,7 +203,7 @@ impl<M: Model> Replica<M> {
         let mut clock = self.clock.clone();
         let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
         let update = self.sign(Update::new(&change, timestamp, self.id.clone()))?;
-        match self.merge(update.clone(), Link::LOCAL) {
+        match self.merge(update.clone(), self.sources.find(&self.id), Link::LOCAL) {
             Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
             Merged::Kept | Merged::Superseded => self.clock = clock,
         }
@@ -255,7 +255,7 @@ impl<M: Model> Replica<M> {
             return Outcome::Unverified;
         }
         let update = self.sharing_source(known, update);
-        let outcome = match self.merge(update.clone(), via) {
+        let outcome = match self.merge(update.clone(), known, via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
             Merged::Kept => Outcome::Applied,
             Merged::Superseded => Outcome::Superseded,
@@ -429,15 +429,16 @@ impl<M: Model> Replica<M> {
         Ok(())
     }
 
-    /// Asks the model and keeps the log in step with its answer.
-    fn merge(&mut self, update: Update, via: Link) -> Merged {
+    /// Asks the model and keeps the log in step with its answer. `known` is the number of the update's
+    /// source, if it has one already.
+    fn merge(&mut self, update: Update, known: Option<SourceIndex>, via: Link) -> Merged {
         let (superseding, is_superseded) = match self.model.apply(&update).0 {
             Verdict::Invalid(reason) => return Merged::Invalid(reason),
             Verdict::Kept { superseding } => (superseding, false),
             Verdict::Superseded => (Default::default(), true),
         };
         let timestamp = update.timestamp();
-        let index = self.sources.find_or_add(update.source());
+        let index = known.unwrap_or_else(|| self.sources.find_or_add(update.source()));
         let newest = self.sources.get(index).newest();
         if is_superseded && newest.is_some_and(|newest| newest.timestamp > timestamp) {
             self.sources.get_mut(index).note_gap(timestamp);
@@ -454,6 +455,7 @@ impl<M: Model> Replica<M> {
         self.sources.get_mut(index).insert(timestamp, position);
         if let Some(older) = newest
             && older.timestamp < timestamp
+            && !self.model.never_supersedes()
             && self.log.get(older.position()).is_some_and(|entry| !entry.is_live())
         {
             // The newcomer is the evidence now.

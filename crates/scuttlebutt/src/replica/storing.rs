@@ -96,7 +96,7 @@ impl<M: Model> Replica<M> {
         let known = self.sources.find(update.source());
         if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
             let update = self.sharing_source(known, update);
-            self.merge(update, Link::LOCAL.elsewhere());
+            self.merge(update, known, Link::LOCAL.elsewhere());
         }
     }
 
