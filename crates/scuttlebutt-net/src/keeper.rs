@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use scuttlebutt::{Model, SourceId};
 use scuttlebutt_store::{Batch, Store, StoreError, StoreLimits};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -23,7 +22,6 @@ const TURNS_FOR_WRITERS_MAX: usize = 16;
 pub(crate) struct Keeper {
     store: std::sync::Mutex<Option<Arc<Store>>>,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
-    failure: watch::Sender<Option<Arc<StoreError>>>,
 }
 
 impl Keeper {
@@ -31,18 +29,12 @@ impl Keeper {
         Self {
             store: std::sync::Mutex::new(store.map(Arc::new)),
             task: std::sync::Mutex::default(),
-            failure: watch::Sender::new(None),
         }
     }
 
     /// The store, until the node is shut down.
     pub(crate) fn store(&self) -> Option<Arc<Store>> {
         lock(&self.store).clone()
-    }
-
-    /// What went wrong, if something did.
-    pub(crate) fn failure(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
-        self.failure.subscribe()
     }
 
     /// Starts writing to the store, if there is one.
@@ -81,7 +73,7 @@ impl<M: Model + Send + 'static> Writer<M> {
     async fn run(mut self) {
         if let Err(error) = self.write_all().await {
             tracing::error!("{error}");
-            self.engine.keeper.failure.send_replace(Some(Arc::new(error)));
+            self.engine.shared.fail(Arc::new(error));
         }
     }
 

@@ -20,7 +20,7 @@ use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::file::{self, FileError, Rotation};
 use crate::listener::Listener;
 use crate::peer::{self, Peer};
-use crate::shared::now_ms;
+use crate::shared::{Durable, now_ms};
 use crate::status::{PeerState, PeerStatus, SessionStatus};
 use crate::stream::Acceptor;
 use crate::subscription::Subscription;
@@ -130,15 +130,11 @@ impl<M: Model + Send + 'static> Node<M> {
 
     async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
         let mut durable = self.engine.shared.durable();
-        let mut failure = self.engine.keeper.failure();
-        tokio::select! {
-            biased;
-            _ = durable.wait_for(|durable| *durable >= position) => Ok(()),
-            failed = failure.wait_for(Option::is_some) => match failed.as_deref() {
-                Ok(Some(error)) => Err(error.clone()),
-                // The sender lives in the engine, which `self` keeps.
-                _ => Ok(()),
-            },
+        let is_settled = |durable: &Durable| durable.below >= position || durable.failure.is_some();
+        match durable.wait_for(is_settled).await.as_deref() {
+            Ok(Durable { below, failure: Some(error) }) if *below < position => Err(error.clone()),
+            // The sender lives in the engine, which `self` keeps.
+            _ => Ok(()),
         }
     }
 
@@ -146,16 +142,18 @@ impl<M: Model + Send + 'static> Node<M> {
     /// shows what it holds, accepts no writes and sends nothing new. Ending the process and starting
     /// it again, once the cause is gone, finds everything that was confirmed.
     pub async fn store_failure(&self) -> Arc<StoreError> {
-        let mut failure = self.engine.keeper.failure();
+        let mut durable = self.engine.shared.durable();
         loop {
-            if let Ok(Some(error)) = failure.wait_for(Option::is_some).await.as_deref() {
-                return error.clone();
+            let failed = durable.wait_for(|durable| durable.failure.is_some()).await;
+            if let Some(error) = failed.as_deref().ok().and_then(|durable| durable.failure.clone())
+            {
+                return error;
             }
         }
     }
 
     fn failure(&self) -> Option<Arc<StoreError>> {
-        self.engine.keeper.failure().borrow().clone()
+        self.engine.shared.failure()
     }
 
     /// The store, to look at and back up. It stays open until whoever got it from here lets go of it

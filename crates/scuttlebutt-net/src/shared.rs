@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use scuttlebutt::{Model, Replica, Revision, SourceId, VersionVector};
+use scuttlebutt_store::StoreError;
 use tokio::sync::watch;
 
 /// A replica behind a lock, with a bell.
@@ -17,7 +18,7 @@ pub(crate) struct Shared<M> {
     revision: watch::Sender<Revision>,
     /// Apart from the revision, which also changes with every write: hundreds of writers that wait
     /// for their own would wake one another each time.
-    durable: watch::Sender<u64>,
+    durable: watch::Sender<Durable>,
     id: watch::Sender<SourceId>,
     own_id: OwnId,
     /// How often the id may still be changed.
@@ -37,7 +38,7 @@ impl<M: Model> Shared<M> {
     pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
         Arc::new(Self {
             revision: watch::Sender::new(replica.revision()),
-            durable: watch::Sender::new(replica.durable()),
+            durable: watch::Sender::new(Durable { below: replica.durable(), failure: None }),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
@@ -60,8 +61,8 @@ impl<M: Model> Shared<M> {
         }
         let (revision, durable) = (replica.revision(), replica.durable());
         drop(replica);
-        raise(&self.revision, revision);
-        raise(&self.durable, durable);
+        raise(&self.revision, |held| held, revision);
+        raise(&self.durable, |held| &mut held.below, durable);
         result
     }
 
@@ -111,9 +112,19 @@ impl<M: Model> Shared<M> {
         self.revision.subscribe()
     }
 
-    /// The position below which everything is as durable as the store promises, as it moves.
-    pub(crate) fn durable(&self) -> watch::Receiver<u64> {
+    /// How far what was accepted is as durable as the store promises, as that moves.
+    pub(crate) fn durable(&self) -> watch::Receiver<Durable> {
         self.durable.subscribe()
+    }
+
+    /// Why the store will get no further, if it has failed.
+    pub(crate) fn failure(&self) -> Option<Arc<StoreError>> {
+        self.durable.borrow().failure.clone()
+    }
+
+    /// The store has failed: it will get no further.
+    pub(crate) fn fail(&self, failure: Arc<StoreError>) {
+        self.durable.send_modify(|durable| durable.failure = Some(failure));
     }
 
     /// A model that panicked leaves the replica as it was between two steps; going on serves the
@@ -123,11 +134,23 @@ impl<M: Model> Shared<M> {
     }
 }
 
+/// How far what was accepted has got in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Durable {
+    /// Everything below this position is as durable as the store promises.
+    pub(crate) below: u64,
+    /// Why it will get no further.
+    pub(crate) failure: Option<Arc<StoreError>>,
+}
+
 /// Rings if `value` is greater than what is known.
-fn raise<T: Copy + Ord>(known: &watch::Sender<T>, value: T) {
+fn raise<S, T: Ord>(known: &watch::Sender<S>, part: impl FnOnce(&mut S) -> &mut T, value: T) {
     known.send_if_modified(|current| {
+        let current = part(current);
         let is_news = value > *current;
-        *current = value.max(*current);
+        if is_news {
+            *current = value;
+        }
         is_news
     });
 }
