@@ -22,7 +22,7 @@ pub(crate) struct Sorted<T> {
 
 /// Where an item is, or would be.
 #[derive(Clone, Copy)]
-struct Place {
+pub(crate) struct Place {
     block: usize,
     index: usize,
 }
@@ -48,13 +48,20 @@ impl<T> Sorted<T> {
 
     /// Puts an item where `order` says, in the place of an equal one.
     pub(crate) fn insert(&mut self, item: T, order: impl Fn(&T) -> Ordering) {
-        let Place { block, index } = match self.search(order) {
-            Ok(place) => {
-                self.blocks[place.block][place.index] = item;
-                return;
-            }
-            Err(place) => place,
-        };
+        match self.search(order) {
+            Ok(place) => *self.at_mut(place) = item,
+            Err(place) => self.insert_at(place, item),
+        }
+    }
+
+    /// The item at a place where [`search`](Self::search) found one.
+    pub(crate) fn at_mut(&mut self, place: Place) -> &mut T {
+        &mut self.blocks[place.block][place.index]
+    }
+
+    /// Puts an item where [`search`](Self::search) found none.
+    pub(crate) fn insert_at(&mut self, place: Place, item: T) {
+        let Place { block, index } = place;
         self.len += 1;
         match self.blocks.get_mut(block) {
             None => self.blocks.push(vec![item]),
@@ -132,7 +139,8 @@ impl<T> Sorted<T> {
         self.search(order).unwrap_or_else(|place| place)
     }
 
-    fn search(&self, order: impl Fn(&T) -> Ordering) -> Result<Place, Place> {
+    /// Where the item is that `order` calls equal, or else where one would be.
+    pub(crate) fn search(&self, order: impl Fn(&T) -> Ordering) -> Result<Place, Place> {
         let Some(last) = self.blocks.len().checked_sub(1) else {
             return Err(Place { block: 0, index: 0 });
         };

@@ -243,7 +243,12 @@ impl Update {
     /// Looks at every byte: keep the answer rather than ask twice.
     #[must_use]
     pub fn change(&self) -> &str {
-        as_str(&self.text()[..self.head().change_len as usize])
+        as_str(self.change_bytes())
+    }
+
+    /// The bytes of [`change`](Self::change), not looked at.
+    pub(crate) fn change_bytes(&self) -> &[u8] {
+        &self.text()[..self.head().change_len as usize]
     }
 
     /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.

@@ -155,6 +155,16 @@ impl JsString {
         self.0.is_empty()
     }
 
+    /// The bytes that a literal without escapes has between its quotes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The string of such bytes.
+    pub(crate) fn from_bytes(bytes: Cow<'_, [u8]>) -> Self {
+        Self(bytes.into_owned().into())
+    }
+
     fn pieces(&self) -> Pieces<'_> {
         Pieces { rest: &self.0 }
     }
@@ -186,23 +196,28 @@ impl PartialEq<&str> for JsString {
 
 impl Ord for JsString {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Eight bytes at a time: this is where trees of keys and ids spend their time.
-        let (words, _) = self.0.as_chunks::<8>();
-        let (other_words, _) = other.0.as_chunks::<8>();
-        let same = 8 * words.iter().zip(other_words).take_while(|(a, b)| a == b).count();
-        let differ = self.0[same..].iter().zip(&other.0[same..]).position(|(a, b)| a != b);
-        let Some(at) = differ.map(|at| same + at) else {
-            return self.0.len().cmp(&other.0.len());
-        };
-        let (a, b) = (&self.0[at..], &other.0[at..]);
-        // Bytes order as code units do, except that the characters of two units, whose first
-        // byte is 0xF0 or above, belong among the surrogates, whose first byte is 0xED. Bytes
-        // that large are always the first of a character, so the units can be compared from here.
-        if a[0] < 0xed && b[0] < 0xed {
-            a[0].cmp(&b[0])
-        } else {
-            Utf16Units::new(a).cmp(Utf16Units::new(b))
-        }
+        compare(&self.0, &other.0)
+    }
+}
+
+/// How two strings of the bytes that [`JsString`] keeps compare by code units.
+pub(crate) fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    // Eight bytes at a time: this is where trees of keys and ids spend their time.
+    let (words, _) = one.as_chunks::<8>();
+    let (other_words, _) = other.as_chunks::<8>();
+    let same = 8 * words.iter().zip(other_words).take_while(|(a, b)| a == b).count();
+    let differ = one[same..].iter().zip(&other[same..]).position(|(a, b)| a != b);
+    let Some(at) = differ.map(|at| same + at) else {
+        return one.len().cmp(&other.len());
+    };
+    let (a, b) = (&one[at..], &other[at..]);
+    // Bytes order as code units do, except that the characters of two units, whose first
+    // byte is 0xF0 or above, belong among the surrogates, whose first byte is 0xED. Bytes
+    // that large are always the first of a character, so the units can be compared from here.
+    if a[0] < 0xed && b[0] < 0xed {
+        a[0].cmp(&b[0])
+    } else {
+        Utf16Units::new(a).cmp(Utf16Units::new(b))
     }
 }
 

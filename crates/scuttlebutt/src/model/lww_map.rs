@@ -1,16 +1,18 @@
 //! A map whose entries are won by the last writer: the original's `scuttlebutt/model`.
 //!
-//! It keeps the winning update of each key and nothing else, and never forgets that a key was
-//! removed: the removal is an update like any other.
+//! It keeps the winning update of each key and nothing else, not even the key, which stands in the
+//! update. It never forgets that a key was removed: the removal is an update like any other.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 
+use memchr::memchr2;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::json::{self, JsString, ToCanonicalError};
 use crate::model::{Merge, Model};
+use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::{Change, Update};
@@ -40,7 +42,8 @@ use crate::update::{Change, Update};
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "Model")]
 pub struct LwwMap {
-    winners: BTreeMap<JsString, Update>,
+    /// By key.
+    winners: Sorted<Update>,
     tombstones: usize,
 }
 
@@ -97,8 +100,8 @@ impl LwwMap {
 
     /// The value at `key` and who wrote it when; `None` when the key is absent or removed.
     pub fn entry(&self, key: impl Into<JsString>) -> Option<MapEntry<'_>> {
-        let (key, update) = self.winners.get_key_value(&key.into())?;
-        MapEntry::present(key, update)
+        let key = key.into();
+        MapEntry::present(self.winners.get(with_key(key.as_bytes()))?)
     }
 
     /// Whether `key` has a value.
@@ -125,7 +128,7 @@ impl LwwMap {
     }
 
     /// The keys that have a value, in UTF-16 order.
-    pub fn keys(&self) -> impl Iterator<Item = &JsString> {
+    pub fn keys(&self) -> impl Iterator<Item = JsString> {
         self.iter().map(|entry| entry.key)
     }
 
@@ -133,7 +136,7 @@ impl LwwMap {
     #[doc(alias = "each")]
     #[doc(alias = "forEach")]
     pub fn iter(&self) -> impl Iterator<Item = MapEntry<'_>> {
-        self.winners.iter().filter_map(|(key, update)| MapEntry::present(key, update))
+        self.winners.iter().filter_map(MapEntry::present)
     }
 
     /// The map as one JSON object, without removed keys.
@@ -156,28 +159,30 @@ impl LwwMap {
 
 impl Model for LwwMap {
     fn apply(&mut self, update: &Update) -> Merge {
-        let Some((key, value)) = parts(update.change()) else {
+        let Some((_, value)) = parts(update.change()) else {
             return Merge::invalid("null is no change of a map");
         };
-        let key = key_from(key);
-        if key.as_str() == Some("__proto__") {
+        let key = key_of(update);
+        if &*key == b"__proto__" {
             return Merge::invalid("`__proto__` is no key: replicas of the original refuse it");
         }
-        let removes = is_removal(value);
-        match self.winners.entry(key) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(update.clone());
-                self.tombstones += usize::from(removes);
-                Merge::kept()
+        let removes = usize::from(is_removal(value));
+        let place = match self.winners.search(with_key(&key)) {
+            Ok(place) => place,
+            Err(place) => {
+                self.winners.insert_at(place, update.clone());
+                self.tombstones += removes;
+                return Merge::kept();
             }
-            Entry::Occupied(winner) if is_later(winner.get(), update) => Merge::superseded(),
-            Entry::Occupied(mut winner) => {
-                let was_removed = is_removal(value_of(winner.get()));
-                self.tombstones = self.tombstones + usize::from(removes) - usize::from(was_removed);
-                let earlier = winner.insert(update.clone());
-                Merge::superseding([earlier.id()])
-            }
+        };
+        let winner = self.winners.at_mut(place);
+        if is_later(winner, update) {
+            return Merge::superseded();
         }
+        let removed = usize::from(is_removal(value_of(winner)));
+        self.tombstones = self.tombstones + removes - removed;
+        let earlier = std::mem::replace(winner, update.clone());
+        Merge::superseding([earlier.id()])
     }
 
     fn view(&self) -> String {
@@ -186,10 +191,10 @@ impl Model for LwwMap {
 }
 
 /// A key that has a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapEntry<'a> {
     /// The key.
-    pub key: &'a JsString,
+    pub key: JsString,
     /// Its value, as JSON text.
     pub value: &'a str,
     /// The update that wrote it.
@@ -197,9 +202,9 @@ pub struct MapEntry<'a> {
 }
 
 impl<'a> MapEntry<'a> {
-    fn present(key: &'a JsString, update: &'a Update) -> Option<Self> {
+    fn present(update: &'a Update) -> Option<Self> {
         let value = value_of(update).filter(|text| *text != "null")?;
-        Some(Self { key, value, update })
+        Some(Self { key: JsString::from_bytes(key_of(update)), value, update })
     }
 }
 
@@ -230,9 +235,9 @@ impl<'a> MapChange<'a> {
     /// Reads an update of a map; `None` when it is none.
     #[must_use]
     pub fn of(update: &'a Update) -> Option<Self> {
-        let (key, value) = parts(update.change())?;
+        let (_, value) = parts(update.change())?;
         Some(Self {
-            key: key_from(key),
+            key: JsString::from_bytes(key_of(update)),
             value: value.filter(|text| *text != "null"),
             source: update.source(),
             timestamp: update.timestamp(),
@@ -262,8 +267,23 @@ fn parts(change: &str) -> Option<(Option<&str>, Option<&str>)> {
     }
 }
 
-fn key_from(text: Option<&str>) -> JsString {
-    text.map_or_else(|| JsString::from("undefined"), json::to_js_string)
+/// The bytes of the key that an update writes, as [`JsString`] has them. They stand in the update, unless
+/// the key is written with escapes or is no string.
+fn key_of(update: &Update) -> Cow<'_, [u8]> {
+    if let Some(literal) = update.change_bytes().strip_prefix(b"[\"")
+        && let Some(end) = memchr2(b'"', b'\\', literal)
+        && literal[end] == b'"'
+    {
+        return Cow::Borrowed(&literal[..end]);
+    }
+    let key = parts(update.change()).and_then(|(key, _)| key);
+    let key = key.map_or_else(|| JsString::from("undefined"), json::to_js_string);
+    Cow::Owned(key.as_bytes().to_vec())
+}
+
+/// How an update stands to what writes the key of these bytes.
+fn with_key(key: &[u8]) -> impl Fn(&Update) -> Ordering {
+    move |held| json::compare(&key_of(held), key)
 }
 
 fn value_of(update: &Update) -> Option<&str> {
@@ -319,6 +339,33 @@ mod tests {
             r#"[{"0":"k","1":"v"},4,"A"]"#,
         ]);
         assert_eq!(map.to_json(), r#"{"5":"five","k":"v","null":"null"}"#);
+    }
+
+    #[test]
+    fn keys_are_found_however_they_are_written() {
+        let keys = ["", "a\"b", "line\nend", "\u{ff5e}", "\u{1f600}", "plain", "back\\slash"];
+        let mut map = LwwMap::new();
+        for (n, key) in (1..).zip(keys) {
+            let change = LwwMap::set(key, &n).expect("a number");
+            let at = Timestamp::new(f64::from(n)).expect("positive");
+            map.apply(&Update::new(&change, at, SourceId::new("A").expect("an id")));
+        }
+        map.apply(&update(r#"[["\ud800",8],8,"A"]"#));
+        for (n, key) in (1..).zip(keys) {
+            assert_eq!(map.get::<i32>(key).expect("a number"), Some(n), "{key}");
+        }
+        let in_order: Vec<_> = map.keys().map(|key| key.to_json_literal()).collect();
+        let sorted = [
+            r#""""#,
+            r#""a\"b""#,
+            r#""back\\slash""#,
+            r#""line\nend""#,
+            r#""plain""#,
+            r#""\ud800""#,
+            "\"\u{1f600}\"",
+            "\"\u{ff5e}\"",
+        ];
+        assert_eq!(in_order, sorted, "by UTF-16 code units");
     }
 
     #[test]
