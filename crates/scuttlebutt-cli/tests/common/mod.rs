@@ -239,3 +239,12 @@ impl Drop for SocketPath {
         let _ = std::fs::remove_file(&self.0);
     }
 }
+
+/// Waits for what comes about by itself.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
