@@ -76,7 +76,7 @@ pub enum TlsError {
     #[error("the peer has no TLS 1.3; older versions are not spoken here")]
     TooOld,
     /// The peer left within the handshake.
-    #[error("the peer hung up within the TLS handshake; its log may say why")]
+    #[error("the peer hung up within the TLS handshake: it speaks plaintext, or its log says why")]
     HungUp,
     /// The peer did not finish the handshake.
     #[error("no TLS handshake within {waited_ms} ms (Limits::handshake_wait_ms_max)")]
@@ -121,8 +121,13 @@ impl TlsError {
 
     /// The same, within a handshake.
     pub(crate) fn of_handshake(error: &io::Error) -> Option<Self> {
-        Self::of(error)
-            .or_else(|| (error.kind() == io::ErrorKind::UnexpectedEof).then_some(Self::HungUp))
+        let has_hung_up = matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+        );
+        Self::of(error).or_else(|| has_hung_up.then_some(Self::HungUp))
     }
 }
 
