@@ -82,12 +82,9 @@ fn certificate(cert: &Path, key: Option<&Path>) -> Result<TlsIdentity, Failure> 
 
 fn read_keys(path: &Path) -> Result<Vec<NodeKey>, Failure> {
     let list = TrustList::read(path).map_err(|error| wrong(path, error))?;
-    list.iter()
-        .map(|id| {
-            let text = id.to_string();
-            text.parse().map_err(|error| wrong(path, format!("{text:?}: {error}")))
-        })
-        .collect()
+    // What else stands there may be a secret, put there by mistake: it is not repeated.
+    let wrong_kind = |error| wrong(path, format!("an id in it is no node key: {error}"));
+    list.iter().map(|id| id.to_string().parse().map_err(wrong_kind)).collect()
 }
 
 fn read_again_at_hangup(path: PathBuf, admitted: Admitted) -> Result<(), Failure> {

@@ -126,7 +126,7 @@ impl Running {
         }
     }
 
-    fn rest_of_log(&self) -> Vec<String> {
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }
 
