@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use scuttlebutt::{Retention, SourceId};
 use scuttlebutt_net::Address;
 
-pub(crate) use links::{Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
+pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;

@@ -3,14 +3,14 @@
 //! No secret gets into a message.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use scuttlebutt::Limits;
+use scuttlebutt::{Direction, Limits};
 use scuttlebutt_net::{Admitted, Authorities, NodeKey, Tls, TlsIdentity};
 use scuttlebutt_security::{Ed25519Key, TrustList, key_file};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{LinkArgs, TlsArgs};
+use crate::cli::{Admit, LinkArgs, TlsArgs};
 use crate::exit::Failure;
 
 /// Who we are, and whom we believe.
@@ -39,9 +39,9 @@ pub(crate) fn read(args: &TlsArgs) -> Result<Tls, Failure> {
 pub(crate) fn read_for_serving(args: &LinkArgs) -> Result<Tls, Failure> {
     let mut tls = read(&args.identity)?;
     tls.admits_anyone = args.admit_anyone;
-    if let Some(path) = &args.admit {
-        let admitted: Admitted = read_keys(path)?.into_iter().collect();
-        read_again_at_hangup(path.clone(), admitted.clone())?;
+    if !args.admit.is_empty() {
+        let admitted: Admitted = read_lists(&args.admit)?.into_iter().collect();
+        read_again_at_hangup(args.admit.clone(), admitted.clone())?;
         tls.admitted = Some(admitted);
     }
     if let Some(key) = tls.identity.as_ref().and_then(TlsIdentity::node_key) {
@@ -80,6 +80,15 @@ fn certificate(cert: &Path, key: Option<&Path>) -> Result<TlsIdentity, Failure> 
     })
 }
 
+/// All lists together; of a node that is on several the last counts.
+fn read_lists(lists: &[Admit]) -> Result<Vec<(NodeKey, Direction)>, Failure> {
+    let mut admitted = vec![];
+    for Admit { file, direction } in lists {
+        admitted.extend(read_keys(file)?.into_iter().map(|key| (key, *direction)));
+    }
+    Ok(admitted)
+}
+
 fn read_keys(path: &Path) -> Result<Vec<NodeKey>, Failure> {
     let list = TrustList::read(path).map_err(|error| wrong(path, error))?;
     // What else stands there may be a secret, put there by mistake: it is not repeated.
@@ -87,14 +96,14 @@ fn read_keys(path: &Path) -> Result<Vec<NodeKey>, Failure> {
     list.iter().map(|id| id.to_string().parse().map_err(wrong_kind)).collect()
 }
 
-fn read_again_at_hangup(path: PathBuf, admitted: Admitted) -> Result<(), Failure> {
+fn read_again_at_hangup(lists: Vec<Admit>, admitted: Admitted) -> Result<(), Failure> {
     let mut hangups = signal(SignalKind::hangup())
         .map_err(|error| Failure::failed(format!("cannot hear signals: {error}")))?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            match read_keys(&path) {
+            match read_lists(&lists) {
                 Ok(keys) => {
-                    tracing::info!(file = %path.display(), keys = keys.len(), "who is admitted was read again");
+                    tracing::info!(keys = keys.len(), "who is admitted was read again");
                     admitted.replace(keys);
                 }
                 Err(failure) => tracing::error!("{failure}; who was admitted stays so"),

@@ -129,6 +129,15 @@ fn nodes_are_let_in_by_their_keys_as_the_file_says_now() {
     serve.signal("HUP");
     serve.wait_for_log("who was admitted stays so");
     done(&get);
+    // One that may read alone, by another list.
+    let readers = folder.file("readers.txt");
+    std::fs::write(&readers, format!("{ben_id}\n")).expect("writes");
+    let readers = format!("{readers},read-only");
+    let listen = ["--tls", "127.0.0.1:0", "--node-key", &ada, "--admit", &readers];
+    let (_second, read_only) = self::serve(&listen);
+    let read_only = format!("{read_only}#{ada_id}");
+    let set = ["set", "--peer", &read_only, "--node-key", &ben, "k", "1"];
+    fails(&set, 6, "did not accept");
     // Another node than the one that was asked for.
     let (wrong, _) = address.split_once('#').expect("a key");
     let wrong = format!("{wrong}#{ben_id}");

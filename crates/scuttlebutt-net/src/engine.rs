@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use scuttlebutt::{Limits, Model, Replica, SessionConfig};
+use scuttlebutt::{Direction, Limits, Model, Replica, SessionConfig};
 use scuttlebutt_store::Store;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -21,7 +21,7 @@ use crate::pace::Unfinished;
 use crate::shared::{OwnId, Shared};
 use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
 use crate::stream::Halves;
-use crate::tls::Tls;
+use crate::tls::{Place, Tls, TlsError};
 
 /// The running part of a node.
 pub(crate) struct Engine<M> {
@@ -83,13 +83,18 @@ impl<M: Model> Engine<M> {
     /// Runs one session to its end, visible among the node's sessions meanwhile.
     pub(crate) async fn run_session(
         self: &Arc<Self>,
-        halves: Halves,
+        mut halves: Halves,
         _seat: Seat,
         remote: String,
-        config: SessionConfig,
+        mut config: SessionConfig,
         shutdown: watch::Receiver<bool>,
         peer: Option<&watch::Sender<PeerStatus>>,
     ) -> Result<SessionStatus, LinkError> {
+        let place = halves.place.take();
+        if let Some(place) = &place {
+            config.direction = narrower(config.direction, place.direction)
+                .ok_or(LinkError::NothingAllowed { key: place.key })?;
+        }
         let id = self.next_session.fetch_add(1, Ordering::Relaxed);
         let record = Arc::new(SessionRecord::new(id, remote, halves.node_key));
         lock(&self.sessions).insert(id, record.clone());
@@ -99,8 +104,31 @@ impl<M: Model> Engine<M> {
             "" => tracing::Span::none(),
             name => tracing::info_span!("named", name),
         };
-        connection::drive(self, halves, config, shutdown, &mut recorder).instrument(span).await?;
+        let session = connection::drive(self, halves, config, shutdown, &mut recorder);
+        tokio::select! {
+            ended = session.instrument(span) => ended?,
+            error = struck_off(place.as_ref()) => return Err(error.into()),
+        }
         Ok(record.status())
+    }
+}
+
+/// What both allow.
+fn narrower(a: Direction, b: Direction) -> Option<Direction> {
+    match (a, b) {
+        (Direction::Both, other) | (other, Direction::Both) => Some(other),
+        _ => (a == b).then_some(a),
+    }
+}
+
+/// Waits until the node has lost its place; for ever where it needs none.
+async fn struck_off(place: Option<&Place>) -> TlsError {
+    match place {
+        Some(place) => {
+            place.lost().await;
+            TlsError::NotAdmitted { key: Some(place.key) }
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ use scuttlebutt::{LocalUpdateError, SessionError};
 use scuttlebutt_store::StoreError;
 
 use crate::address::{Address, InvalidAddress};
-use crate::tls::TlsError;
+use crate::tls::{NodeKey, TlsError};
 
 /// A node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,12 @@ pub enum LinkError {
         address: std::net::IpAddr,
         /// The bound.
         limit: usize,
+    },
+    /// The list lets the node do only what the listener, or the peer's options, do not.
+    #[error("{key} may not do here what it may do: one says read, the other write")]
+    NothingAllowed {
+        /// The node.
+        key: NodeKey,
     },
     /// The link is not encrypted as it should be, or one end does not believe the other.
     #[error(transparent)]

@@ -3,17 +3,15 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::address::Address;
-use crate::tls::{self, NodeKey, Tls, TlsError};
+use crate::tls::{self, Admitted, NodeKey, Place, Server, Tls, TlsError};
 
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -24,11 +22,13 @@ pub(crate) struct Halves {
     pub(crate) writer: Writer,
     /// The key that the other end proved to have.
     pub(crate) node_key: Option<NodeKey>,
+    /// Its place on the list of those who are admitted, if there is one.
+    pub(crate) place: Option<Place>,
 }
 
 impl Halves {
     pub(crate) fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        halves(tokio::io::split(stream), None)
+        halves(tokio::io::split(stream))
     }
 }
 
@@ -38,7 +38,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(crate) async fn dial(address: &Address, tls: &Tls) -> io::Result<Halves> {
     match address {
         Address::Tcp(address) => tcp_halves(TcpStream::connect(address).await?),
-        Address::Unix(path) => Ok(halves(UnixStream::connect(path).await?.into_split(), None)),
+        Address::Unix(path) => Ok(halves(UnixStream::connect(path).await?.into_split())),
         Address::Tls { address, key } => {
             let connector = TlsConnector::from(tls.client(*key)?);
             let name = tls::server_name(address)?;
@@ -46,9 +46,20 @@ pub(crate) async fn dial(address: &Address, tls: &Tls) -> io::Result<Halves> {
             prepare(&stream)?;
             let stream = connector.connect(name, stream).await.map_err(in_handshake)?;
             let node_key = first_key(stream.get_ref().1.peer_certificates());
-            Ok(halves(tokio::io::split(stream), node_key))
+            // The key behind the address is reason enough.
+            let admitted = tls.admitted.as_ref().filter(|_| key.is_none());
+            Ok(tls_halves(tokio::io::split(stream), node_key, admitted))
         }
     }
+}
+
+fn tls_halves(
+    parts: (impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static),
+    node_key: Option<NodeKey>,
+    admitted: Option<&Admitted>,
+) -> Halves {
+    let place = node_key.and_then(|key| admitted?.place_of(key));
+    Halves { node_key, place, ..halves(parts) }
 }
 
 fn halves(
@@ -56,14 +67,14 @@ fn halves(
         impl AsyncRead + Send + Unpin + 'static,
         impl AsyncWrite + Send + Unpin + 'static,
     ),
-    node_key: Option<NodeKey>,
 ) -> Halves {
-    Halves { reader: Box::new(reader), writer: Box::new(writer), node_key }
+    let (reader, writer) = (Box::new(reader), Box::new(writer));
+    Halves { reader, writer, node_key: None, place: None }
 }
 
 fn tcp_halves(stream: TcpStream) -> io::Result<Halves> {
     prepare(&stream)?;
-    Ok(halves(stream.into_split(), None))
+    Ok(halves(stream.into_split()))
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -84,7 +95,7 @@ fn first_key(certificates: Option<&[CertificateDer<'_>]>) -> Option<NodeKey> {
 pub(crate) enum Acceptor {
     Tcp(TcpListener),
     Unix(UnixListener),
-    Tls(TcpListener, Arc<ServerConfig>),
+    Tls(TcpListener, Server),
 }
 
 /// A connection that was accepted, and nothing more.
@@ -98,14 +109,14 @@ pub(crate) struct Accepted {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Tls(TcpStream, Arc<ServerConfig>),
+    Tls(TcpStream, Server),
 }
 
 impl Acceptor {
     /// Binds; answers the address with the port that was really chosen.
     pub(crate) async fn bind(
         address: &Address,
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<Server>,
         allows_plaintext: bool,
     ) -> io::Result<(Self, Address)> {
         match address {
@@ -155,13 +166,13 @@ impl Accepted {
     pub(crate) async fn establish(self) -> io::Result<Halves> {
         match self.socket {
             Socket::Tcp(stream) => tcp_halves(stream),
-            Socket::Unix(stream) => Ok(halves(stream.into_split(), None)),
-            Socket::Tls(stream, config) => {
+            Socket::Unix(stream) => Ok(halves(stream.into_split())),
+            Socket::Tls(stream, Server { config, admitted }) => {
                 prepare(&stream)?;
                 let accepted = TlsAcceptor::from(config).accept(stream).await;
                 let stream = accepted.map_err(in_handshake)?;
                 let node_key = first_key(stream.get_ref().1.peer_certificates());
-                Ok(halves(tokio::io::split(stream), node_key))
+                Ok(tls_halves(tokio::io::split(stream), node_key, admitted.as_ref()))
             }
         }
     }

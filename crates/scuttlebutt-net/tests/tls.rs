@@ -162,6 +162,47 @@ async fn who_is_struck_off_the_list_does_not_come_in_again() {
 }
 
 #[tokio::test]
+async fn who_is_struck_off_is_cut_off_and_the_others_are_not() {
+    let ((ada, ada_key), (ben, ben_key), (cy, cy_key)) = (keyed(1), keyed(2), keyed(3));
+    let admitted: Admitted = [ben_key, cy_key].into_iter().collect();
+    let (node, address) = server(Tls { admitted: Some(admitted.clone()), ..Tls::of(ada) }).await;
+    let address = format!("{address}#{ada_key}");
+    let [ben, cy] = [ben, cy].map(|identity| Node::builder(LwwMap::new()).tls(Tls::of(identity)));
+    let (ben, cy) = (ben.start().await.unwrap(), cy.start().await.unwrap());
+    for client in [&ben, &cy] {
+        client.add_peer(&address).unwrap().synced().await.unwrap();
+    }
+    admitted.replace([(cy_key, Direction::Both)]);
+    eventually("Ben is out", || node.session_count() == 1).await;
+    assert_eq!(node.sessions()[0].node_key, Some(cy_key));
+    let peer = ben.peers().remove(0);
+    let is_refused = |error| matches!(error, Some(LinkError::Tls(TlsError::Refused { .. })));
+    eventually("Ben knows", || is_refused(peer.status().last_error)).await;
+}
+
+#[tokio::test]
+async fn a_node_on_the_list_has_its_own_direction() {
+    let ((ada, ada_key), (ben, ben_key)) = (keyed(1), keyed(2));
+    let admitted: Admitted = [(ben_key, Direction::SendOnly)].into_iter().collect();
+    let tls = Tls { admitted: Some(admitted), ..Tls::of(ada) };
+    let (node, address) = server(tls.clone()).await;
+    let client = Node::builder(LwwMap::new()).tls(Tls::of(ben)).start().await.unwrap();
+    let peer = client.add_peer(&format!("{address}#{ada_key}")).unwrap();
+    let written = client.update(LwwMap::set("mine", &1).unwrap()).await.unwrap();
+    assert!(client.deliver(&written, &peer).await.is_err());
+    assert_eq!(client.read(|map| map.get::<i32>("k")).unwrap(), Some(1), "it may read");
+    peer.remove();
+
+    // A listener where others may only write leaves nothing for it to do.
+    let session = SessionConfig { direction: Direction::ReceiveOnly, ..SessionConfig::default() };
+    let options = ListenOptions { session, tls: Some(tls), ..ListenOptions::default() };
+    let listener = node.listen_with(&"tls://127.0.0.1:0".parse().unwrap(), options).await.unwrap();
+    let config = SessionConfig { mode: Mode::CatchUp, ..SessionConfig::default() };
+    let address: Address = format!("{}#{ada_key}", listener.address()).parse().unwrap();
+    assert!(client.connect_once(&address, config).await.is_err());
+}
+
+#[tokio::test]
 async fn a_listener_can_let_everybody_in_and_say_who_it_is() {
     let ((ada, ada_key), (ben, _)) = (keyed(1), keyed(2));
     let (_node, address) = server(Tls { admits_anyone: true, ..Tls::of(ada) }).await;

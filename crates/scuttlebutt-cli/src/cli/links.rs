@@ -40,8 +40,11 @@ pub(crate) struct LinkArgs {
     pub(crate) identity: TlsArgs,
 
     /// Let in the nodes whose keys stand in this file, one a line; SIGHUP reads it again
-    #[arg(long, value_name = "FILE")]
-    pub(crate) admit: Option<PathBuf>,
+    ///
+    /// `FILE,read-only` and `FILE,write-only` narrow what they may do, as behind an address. Once a node
+    /// is struck off, its session ends.
+    #[arg(long, value_name = "FILE[,MAY]", value_parser = parse_admit)]
+    pub(crate) admit: Vec<Admit>,
 
     /// Let in also who shows no certificate
     #[arg(long)]
@@ -80,12 +83,29 @@ impl Place {
     }
 }
 
-pub(super) fn parse_place(text: &str) -> Result<Place, String> {
-    let (address, direction) = match text.rsplit_once(',') {
-        Some((address, "read-only")) => (address, Some(Direction::SendOnly)),
-        Some((address, "write-only")) => (address, Some(Direction::ReceiveOnly)),
+/// A file of node keys, and what those nodes may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Admit {
+    pub(crate) file: PathBuf,
+    pub(crate) direction: Direction,
+}
+
+fn parse_admit(text: &str) -> Result<Admit, String> {
+    let (file, direction) = split_direction(text);
+    Ok(Admit { file: file.into(), direction: direction.unwrap_or(Direction::Both) })
+}
+
+/// What others may do is the reverse of what we do.
+fn split_direction(text: &str) -> (&str, Option<Direction>) {
+    match text.rsplit_once(',') {
+        Some((before, "read-only")) => (before, Some(Direction::SendOnly)),
+        Some((before, "write-only")) => (before, Some(Direction::ReceiveOnly)),
         _ => (text, None),
-    };
+    }
+}
+
+pub(super) fn parse_place(text: &str) -> Result<Place, String> {
+    let (address, direction) = split_direction(text);
     match address.parse() {
         Ok(address) => Ok(Place { address, direction }),
         Err(error) if text.contains(',') => {

@@ -21,6 +21,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
 
 pub use admitted::Admitted;
+pub(crate) use admitted::Place;
 pub use error::TlsError;
 pub use identity::{Authorities, TlsIdentity};
 pub use node_key::{InvalidNodeKey, NodeKey};
@@ -61,7 +62,8 @@ pub struct Tls {
     pub authorities: Option<Authorities>,
 
     /// Whoever shows a certificate with one of these keys is admitted, and believed when it is
-    /// dialled at an address without a key. No authority and no date counts then.
+    /// dialled at an address without a key. No authority and no date counts then. What the list says
+    /// of a node's direction can only narrow that of the listener or of the peer.
     pub admitted: Option<Admitted>,
 
     /// Whether a listener also lets in who shows no certificate. Who shows one has to be admitted
@@ -77,7 +79,7 @@ impl Tls {
     }
 
     /// What a listener goes by.
-    pub(crate) fn server(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    pub(crate) fn server(&self) -> Result<Server, TlsError> {
         let identity = self.identity.as_ref().ok_or(TlsError::NoIdentity)?;
         let has_judge = self.authorities.is_some() || self.admitted.is_some();
         if !has_judge && !self.admits_anyone {
@@ -104,7 +106,7 @@ impl Tls {
         // Whoever resumed a session would not be judged again, though the list may have changed.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Arc::new(config))
+        Ok(Server { config: Arc::new(config), admitted: self.admitted.clone() })
     }
 
     /// What dialling a peer goes by, which has this key if one was given.
@@ -125,6 +127,13 @@ impl Tls {
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
+}
+
+/// A [`Tls`] as a listener uses it.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) admitted: Option<Admitted>,
 }
 
 /// The name in `host:port` that a certificate is to be for.
