@@ -4,6 +4,7 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use common::{Folder, Running, done, fails, run};
 use scuttlebutt_security::Ed25519Key;
@@ -73,6 +74,41 @@ fn two_nodes_with_certificates_share_a_map_and_let_nobody_else_in() {
     let place = address.strip_prefix("tls://").expect("tls");
     fails(&["get", "--peer", place, "k"], 4, "speaks TLS, not scuttlebutt");
     fails(&[&["get", "--peer", &format!("tls://{plain}"), "k"][..], &cy].concat(), 4, "plaintext");
+}
+
+/// `tls.js` in Node, with these arguments.
+fn node(arguments: &[&str]) -> Running {
+    let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop");
+    assert!(
+        interop.join("node_modules/scuttlebutt").is_dir(),
+        "the npm packages are missing: run `npm ci` in interop/ (`cargo xtask test` does it)"
+    );
+    let mut command = Command::new("node");
+    command.arg(interop.join("tls.js")).args(arguments);
+    Running::spawn(&mut command)
+}
+
+#[test]
+fn the_npm_package_speaks_over_tls_in_both_roles() {
+    let folder = Folder::new();
+    certificates(&folder, &["ada", "js", "dialled"]);
+    let certs = folder.file("certs");
+    let ada = certified(&folder, "ada");
+    let ada = ada.each_ref().map(String::as_str);
+
+    let server = node(&["listen", &certs, "dialled"]);
+    let peer = format!("tls://127.0.0.1:{}", server.line());
+    let (serve, address) = serve(&[&["--tls", "127.0.0.1:0", "--peer", &peer][..], &ada].concat());
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    assert!(serve.line().starts_with("\"dialled\"\t1\t"));
+    let client = node(&["connect", &certs, "js", port]);
+    assert!(serve.line().starts_with("\"js\"\t1\t"));
+    // What each wrote has come to the other, through the node.
+    let said = |node: &Running| [node.line(), node.line()].concat();
+    for node in [&server, &client] {
+        let said = said(node);
+        assert!(said.contains(r#"["js",1]"#) && said.contains(r#"["dialled",1]"#), "{said}");
+    }
 }
 
 #[test]

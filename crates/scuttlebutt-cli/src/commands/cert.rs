@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
 };
 use scuttlebutt_net::NodeKey;
+use scuttlebutt_security::Ed25519Key;
 use scuttlebutt_security::key_file::{self, Existing};
 use zeroize::Zeroizing;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(args: Cert) -> Result<(), Failure> {
 fn make_ca(args: &CertArgs) -> Result<(), Failure> {
     let files = Files::of(&args.dir, CA);
     files.make_way(args)?;
-    let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+    let key = generate()?;
     let mut parameters = ca_parameters(&key);
     limit_to(&mut parameters, args.days.unwrap_or(CA_DAYS));
     let certificate = parameters.self_signed(&key).map_err(failed)?;
@@ -72,7 +73,7 @@ fn make_node(args: &CertNode) -> Result<(), Failure> {
     parameters.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     limit_to(&mut parameters, common.days.unwrap_or(NODE_DAYS));
-    let key = KeyPair::generate_for(&PKCS_ED25519).map_err(failed)?;
+    let key = generate()?;
     let certificate = parameters.signed_by(&key, &issuer).map_err(failed)?;
     files.write(&certificate, &key, common)?;
     print_at_once(|out| {
@@ -83,6 +84,18 @@ fn make_node(args: &CertNode) -> Result<(), Failure> {
             Err(_) => Ok(()),
         }
     })
+}
+
+/// A fresh key, written as RFC 8410 says: what `ring` makes by itself has the public key behind it in
+/// a way that OpenSSL, and so Node, does not read.
+fn generate() -> Result<KeyPair, Failure> {
+    const PKCS8_PREFIX: [u8; 16] = [
+        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
+        0x20,
+    ];
+    let seed = Ed25519Key::generate(&mut rand::rng()).seed();
+    let der = Zeroizing::new([&PKCS8_PREFIX[..], &seed[..]].concat());
+    KeyPair::try_from(&der[..]).map_err(failed)
 }
 
 /// Those of an authority, which follow from its key: so its key is all that issuing takes.
