@@ -472,8 +472,8 @@ impl<M: Model + Send + 'static> Node<M> {
     }
 
     /// Stops accepting and dialling, lets every session send what was accepted, and waits for them,
-    /// each for at most [`Limits::shutdown_wait_ms_max`]. Then writes what the store lacks, and closes
-    /// it.
+    /// each for at most [`Limits::shutdown_wait_ms_max`](scuttlebutt::Limits::shutdown_wait_ms_max). Then
+    /// writes what the store lacks, and closes it.
     #[doc(alias = "dispose")]
     pub async fn shutdown(&self) {
         self.engine.shutdown.send_replace(true);

@@ -74,7 +74,7 @@ fn a_handshake_that_does_not_go_on_costs_little_and_ends() {
     let (cert, ca) = (folder.file("certs/ada.pem"), folder.file("certs/ca.pem"));
     let certificates = ["--cert", &cert, "--ca", &ca];
     let listen = ["serve", "--memory", "--tls", "127.0.0.1:0"];
-    let limit = ["--limit", "handshake_wait_ms_max=3000"];
+    let limit = ["--limit", "handshake_wait_ms_max=8000"];
     let serve = Running::start(&[&listen[..], &certificates, &limit].concat());
     let line = serve.line();
     let address = line.strip_prefix("listening tls ").expect("the address comes first");

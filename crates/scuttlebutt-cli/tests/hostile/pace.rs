@@ -72,13 +72,13 @@ fn a_line_that_comes_byte_by_byte_is_cut_off() {
 #[test]
 fn an_idle_peer_stays() {
     let waits = ["write_wait_ms_max", "line_wait_ms_max", "digest_wait_ms_max"];
-    let waits = waits.map(|name| format!("{name}=200"));
+    let waits = waits.map(|name| format!("{name}=1000"));
     let limits: Vec<_> = waits.iter().flat_map(|limit| ["--limit", limit]).collect();
     let (serve, address) = Running::serve(&limits);
     let watch = Running::watch(&["--peer", &address]);
     let mut raw = connect(&address);
     raw.write_all(DIGEST).expect("writes");
-    std::thread::sleep(Duration::from_millis(1_500));
+    std::thread::sleep(Duration::from_millis(2_500));
     done(&["set", "--peer", &address, "k", "1"]);
     assert!(watch.line().starts_with("\"k\"\t1\t"));
     raw.write_all(b"[[\"l\",2],1,\"S\"]\n").expect("writes");
