@@ -37,6 +37,7 @@ impl Format {
     pub(crate) fn listening(self, address: &Address) -> String {
         let (kind, place) = match address {
             Address::Unix(path) => ("unix", path.display().to_string()),
+            Address::Tls { address, .. } => ("tls", address.clone()),
             tcp => ("tcp", tcp.to_string()),
         };
         match self {

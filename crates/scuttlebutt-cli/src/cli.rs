@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use scuttlebutt::{Retention, SourceId};
 use scuttlebutt_net::Address;
 
+pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
+
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
@@ -39,13 +41,14 @@ The first sync:
 
 Addresses (ADDR):
   host:port, tcp://host:port or unix:PATH
+  tls://host:port, and tls://host:port#KEY for the node that has this key
 
 Exit codes:
   0  done
   1  failed: `get` found no value, an address is in use, …
   2  the command line makes no sense
   3  the peer cannot be reached
-  4  the peer speaks something else, serves another model, or broke off
+  4  the peer speaks something else, serves another model, is not believed (TLS), or broke off
   5  the peer did not answer in time (--timeout)
   6  the peer did not accept what was written";
 
@@ -62,6 +65,7 @@ pub(crate) enum Command {
     Backup(Backup),
     Inspect(Inspect),
     Compact(Compact),
+    Cert(Cert),
     /// Print a fresh source id
     #[command(after_long_help = ID_HELP)]
     Id,
@@ -119,21 +123,25 @@ pub(crate) struct Serve {
     #[arg(long, value_parser = parse_id, requires = "memory")]
     pub(crate) id: Option<SourceId>,
 
-    /// Listen here, with port 0 on any free port [default: 127.0.0.1:7000 unless --unix is given]
-    #[arg(long, value_name = "ADDR", value_parser = parse_tcp)]
-    pub(crate) tcp: Vec<Address>,
+    /// Listen here, with port 0 on any free port [default: 127.0.0.1:7000 unless --unix or --tls is
+    /// given]
+    #[arg(long, value_name = "ADDR[,MAY]", value_parser = links::parse_tcp)]
+    pub(crate) tcp: Vec<Place>,
 
     /// Listen on a Unix socket at this path
     #[arg(long, value_name = "PATH")]
     pub(crate) unix: Vec<PathBuf>,
 
     /// Dial this peer, and again whenever the connection ends
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) peer: Vec<Address>,
+    #[arg(long, value_name = "ADDR[,MAY]", value_parser = links::parse_place)]
+    pub(crate) peer: Vec<Place>,
 
     /// Let peers read and not write: what they send is dropped
     #[arg(long)]
     pub(crate) read_only: bool,
+
+    #[command(flatten)]
+    pub(crate) links: LinkArgs,
 
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
@@ -154,6 +162,16 @@ Examples:
   The newest 1,000 events of each name, of the last week:
     scuttlebutt serve --model events --data log --keep-count 1000 --keep-age 604800
 
+Who may read and who may write is said behind an address (MAY): with `,read-only` who comes there, or
+the peer that is dialled, may read and not write; with `,write-only` it may write and not read.
+
+  Encrypted, for whoever has a certificate of our authority (see `scuttlebutt help cert`):
+    scuttlebutt serve --tls 0.0.0.0:7000 --cert certs/ada.pem --ca certs/ca.pem
+  The same by keys alone; the file lists those of the others, one a line:
+    scuttlebutt serve --tls 0.0.0.0:7000 --node-key ada.key --admit peers.txt
+  Anybody may read what is written on this machine:
+    scuttlebutt serve --tcp 127.0.0.1:7000 --tcp 0.0.0.0:7001,read-only --plaintext
+
 The data directory belongs to one node at a time. A copy of it, or a backup, may be used on another
 machine: the node there notices, and writes under an id of its own. --durability buffered is faster
 where syncing is slow; what it acknowledged survives the end of the process but perhaps not a power
@@ -161,7 +179,7 @@ cut, after which the node writes under a fresh id. `scuttlebutt export`, `import
 `inspect` work on the directory while the node runs, too.
 
 Output, when it is no terminal:
-  `listening tcp ADDR` or `listening unix PATH` for each listener, with its real port. Then a line
+  `listening tcp ADDR`, `listening tls ADDR` or `listening unix PATH` for each listener, with its real port. Then a line
   for each change, its parts as JSON text between tabs:
     map     KEY    VALUE      TIMESTAMP  SOURCE     (VALUE is null when the key was removed)
     events  EVENT  ARGUMENTS  TIMESTAMP  SOURCE     (ARGUMENTS is an array)
@@ -456,9 +474,12 @@ Examples:
 /// Whom to ask, and for how long.
 #[derive(Args)]
 pub(crate) struct PeerArgs {
-    /// The peer to talk to: host:port, tcp://host:port or unix:PATH
+    /// The peer to talk to: host:port, tcp://host:port, tls://host:port or unix:PATH
     #[arg(long = "peer", value_name = "ADDR")]
     pub(crate) address: Address,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     /// How long to try
     ///
@@ -530,14 +551,6 @@ fn parse_id(text: &str) -> Result<SourceId, String> {
     SourceId::new(text).map_err(|error| error.to_string())
 }
 
-fn parse_tcp(text: &str) -> Result<Address, String> {
-    match text.parse() {
-        Ok(address @ Address::Tcp(_)) => Ok(address),
-        Ok(_) => Err("that is a Unix socket: use --unix PATH".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 fn parse_age(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if seconds >= 0.0 => Ok(seconds),
@@ -556,5 +569,6 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+mod links;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::cli::PeerArgs;
 use crate::exit::{Code, Failure, tell};
+use crate::links;
 use crate::model::{Shown, starts_with_name};
 
 /// How long a peer that has said everything may take to close its end.
@@ -39,7 +40,8 @@ impl<M: Shown> Client<M> {
             shutdown_wait_ms_max: FAREWELL_MS_MAX,
             ..Limits::default()
         };
-        let node = Node::builder(M::default()).limits(limits).start().await;
+        let tls = links::read(&args.tls)?;
+        let node = Node::builder(M::default()).limits(limits).tls(tls).start().await;
         Ok(Self {
             node: node.map_err(|error| Failure::failed(error.to_string()))?,
             address: args.address.clone(),

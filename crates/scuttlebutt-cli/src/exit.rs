@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use scuttlebutt::{DecodeError, SessionError};
-use scuttlebutt_net::{Address, LinkError};
+use scuttlebutt_net::{Address, LinkError, TlsError};
 
 /// The exit codes other than 0. `--help` lists them too, and a test compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub(crate) struct Failure {
     message: String,
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -49,6 +55,15 @@ impl Failure {
     pub(crate) fn link(address: &Address, error: &LinkError) -> Self {
         match error {
             LinkError::Dial { error, .. } => Self::unreachable(address, error),
+            LinkError::Tls(error @ TlsError::NobodyTrusted) => {
+                Self::usage(format!("{address}: {error}; an authority is named by --ca FILE"))
+            }
+            LinkError::Tls(TlsError::Refused { alert }) if alert == "CertificateRequired" => {
+                Self::new(
+                    Code::Protocol,
+                    format!("{address}: {error}; show one with --cert FILE or --node-key FILE"),
+                )
+            }
             LinkError::Session(SessionError::Decode(DecodeError::Foreign(_))) => {
                 Self::new(Code::Protocol, format!("{address}: {error}; is the address right?"))
             }

@@ -16,6 +16,7 @@ mod file;
 mod follow;
 mod input;
 mod inventory;
+mod links;
 mod log;
 mod model;
 mod printer;
@@ -59,6 +60,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => commands::backup::run(args).await,
         Command::Inspect(args) => commands::inspect::run(args).await,
         Command::Compact(args) => commands::compact::run(args).await,
+        Command::Cert(args) => commands::cert::run(args),
         Command::Id => commands::id::run(),
         Command::Completions(args) => commands::completions::run(&args),
     }

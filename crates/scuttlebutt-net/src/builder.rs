@@ -10,6 +10,7 @@ use crate::error::StartError;
 use crate::keeper::Keeper;
 use crate::node::Node;
 use crate::shared::{OwnId, fresh_id};
+use crate::tls::Tls;
 
 /// Describes a node before it starts.
 pub struct Builder<M> {
@@ -20,6 +21,7 @@ pub struct Builder<M> {
     store: Option<Store>,
     progress: Box<dyn FnMut(Progress) + Send>,
     limits: Limits,
+    tls: Tls,
     config: SessionConfig,
     listen: Vec<String>,
     peers: Vec<String>,
@@ -35,6 +37,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             store: None,
             progress: Box::new(|_| ()),
             limits: Limits::default(),
+            tls: Tls::default(),
             config: SessionConfig::default(),
             listen: Vec::new(),
             peers: Vec::new(),
@@ -113,6 +116,13 @@ impl<M: Model + Send + 'static> Builder<M> {
         self
     }
 
+    /// Who the node is at `tls://` addresses, and whom it talks to there.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// The options of all sessions that are not given their own.
     #[must_use]
     pub fn sessions(mut self, config: SessionConfig) -> Self {
@@ -120,7 +130,9 @@ impl<M: Model + Send + 'static> Builder<M> {
         self
     }
 
-    /// Listens at `host:port`, `tcp://host:port` or `unix:PATH`. Port 0 lets the system choose.
+    /// Listens at `host:port`, `tcp://host:port`, `tls://host:port` or `unix:PATH`. Port 0 lets the
+    /// system choose. Plaintext is offered at loopback addresses alone: see
+    /// [`ListenOptions::allows_plaintext`](crate::ListenOptions::allows_plaintext).
     #[must_use]
     pub fn listen(mut self, address: &str) -> Self {
         self.listen.push(address.to_owned());
@@ -163,7 +175,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             }
             None => (empty, None),
         };
-        let engine = Engine::new(replica, store, own_id);
+        let engine = Engine::new(replica, store, own_id, self.tls);
         Keeper::start(&engine);
         let node = Node::of(engine, self.config);
         for address in &self.listen {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scuttlebutt::{CloseReason, Model, Revision, Session, SessionConfig, SessionEvent};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
+use crate::engine::Engine;
 use crate::error::LinkError;
+use crate::pace::{Pace, Share};
 use crate::shared::{Shared, now_ms};
+use crate::stream::{Halves, Reader, Writer};
 
 /// Sees the events of a session as they happen.
 pub(crate) trait Observer: Send {
@@ -26,55 +29,55 @@ const INPUT_BYTES_MIN: usize = 1 << 10;
 /// Drives a session until it is over. `shutdown` becoming true lets it send what is accepted and
 /// leave.
 pub(crate) async fn drive<M: Model>(
-    shared: &Arc<Shared<M>>,
-    reader: impl AsyncRead + Unpin,
-    writer: impl AsyncWrite + Unpin,
+    engine: &Engine<M>,
+    halves: Halves,
     config: SessionConfig,
     shutdown: watch::Receiver<bool>,
     observer: &mut impl Observer,
 ) -> Result<(), LinkError> {
+    let (shared, limits) = (&engine.shared, &engine.limits);
     let session = shared.write(|replica| Session::new(replica, now_ms(), config));
-    let (input_max, output_max, shutdown_wait) = shared.read(|replica| {
-        let limits = replica.limits();
-        (
-            limits.input_bytes_max.max(INPUT_BYTES_MIN),
-            limits.output_bytes_max.max(1),
-            Duration::from_millis(limits.shutdown_wait_ms_max),
-        )
-    });
+    let shutdown_wait = Duration::from_millis(limits.shutdown_wait_ms_max);
     let connection = Connection {
         shared,
         session,
         changed: shared.subscribe(),
-        reader,
-        writer,
+        reader: halves.reader,
+        writer: halves.writer,
         input: vec![0; INPUT_BYTES_MIN],
-        input_max,
+        input_max: limits.input_bytes_max.max(INPUT_BYTES_MIN),
         output: Vec::new(),
         written: 0,
-        output_max,
+        output_max: limits.output_bytes_max.max(1),
+        is_flush_due: false,
+        pace: Pace::new(limits),
+        unfinished: engine.unfinished.share(),
         has_closed_output: false,
         peer_has_ended: false,
     };
     connection.run(shutdown, shutdown_wait, observer).await
 }
 
-struct Connection<'a, M, R, W> {
+struct Connection<'a, M> {
     shared: &'a Arc<Shared<M>>,
     session: Session,
     changed: watch::Receiver<Revision>,
-    reader: R,
-    writer: W,
+    reader: Reader,
+    writer: Writer,
     input: Vec<u8>,
     input_max: usize,
     output: Vec<u8>,
     written: usize,
     output_max: usize,
+    /// Whether the stream may hold back some of what was written.
+    is_flush_due: bool,
+    pace: Pace,
+    unfinished: Share<'a>,
     has_closed_output: bool,
     peer_has_ended: bool,
 }
 
-impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R, W> {
+impl<M: Model> Connection<'_, M> {
     async fn run(
         mut self,
         mut shutdown: watch::Receiver<bool>,
@@ -82,6 +85,9 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
         observer: &mut impl Observer,
     ) -> Result<(), LinkError> {
         let mut must_end_by: Option<tokio::time::Instant> = None;
+        // Set anew only when it has rung: progress costs no timer.
+        let alarm = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(alarm);
         loop {
             self.pull();
             if let Some(end) = self.report(observer) {
@@ -103,11 +109,23 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                 && self.output.is_empty()
                 && !self.has_closed_output
             {
-                self.writer.shutdown().await?;
+                // A stream that encrypts has something to say at its end, too.
+                tokio::time::timeout(shutdown_wait, self.writer.shutdown())
+                    .await
+                    .map_err(|_| LinkError::ShutDown)??;
+                self.is_flush_due = false;
                 self.has_closed_output = true;
                 must_end_by.get_or_insert_with(|| tokio::time::Instant::now() + shutdown_wait);
             }
             let timeout = self.session.next_timeout();
+            let is_writing = !self.output.is_empty() || self.is_flush_due;
+            self.pace.output_waits(is_writing);
+            let due = self.pace.due();
+            if let Some(due) = due
+                && (alarm.is_elapsed() || alarm.deadline() > due)
+            {
+                alarm.as_mut().reset(due);
+            }
             let mut came_much = false;
             tokio::select! {
                 read = self.reader.read(&mut self.input), if !self.peer_has_ended => {
@@ -115,7 +133,8 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                     self.received(count, observer)?;
                     came_much = count > INPUT_BYTES_MIN;
                 }
-                written = self.writer.write(&self.output[self.written..]), if !self.output.is_empty() => {
+                written = write_or_flush(&mut self.writer, &self.output[self.written..]),
+                        if is_writing => {
                     self.sent(written?, observer)?;
                 }
                 // Sent on by `pull`; whoever cannot take more now need not know that there is more.
@@ -123,6 +142,11 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                 () = at(timeout), if timeout.is_some() => {
                     // A failure is reported by its event.
                     let _ = self.session.handle_timeout(now_ms());
+                }
+                () = &mut alarm, if due.is_some() => {
+                    if let Some(failure) = self.pace.failure() {
+                        return Err(failure);
+                    }
                 }
                 _ = shutdown.wait_for(|is_down| *is_down), if must_end_by.is_none() => {
                     self.session.leave();
@@ -166,6 +190,9 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
             0 => session.receive_end(replica, now_ms()),
             _ => session.receive(replica, now_ms(), input),
         });
+        let unfinished = session.unfinished_bytes();
+        self.pace.received(input, unfinished > 0);
+        self.unfinished.set(unfinished)?;
         observer.bytes(count, 0);
         self.peer_has_ended = count == 0;
         // As much as comes at once, and little while nothing comes.
@@ -178,10 +205,16 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
     }
 
     fn sent(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
+        if self.output.is_empty() {
+            self.is_flush_due = false;
+            return Ok(());
+        }
         if count == 0 {
             return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         observer.bytes(0, count);
+        self.pace.taken();
+        self.is_flush_due = true;
         self.written += count;
         if self.written == self.output.len() {
             self.written = 0;
@@ -206,6 +239,14 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
             }
         }
         None
+    }
+}
+
+/// Writes some of it; once there is nothing left, what the stream has held back.
+async fn write_or_flush(writer: &mut Writer, output: &[u8]) -> io::Result<usize> {
+    match output {
+        [] => writer.flush().await.map(|()| 0),
+        _ => writer.write(output).await,
     }
 }
 

@@ -7,24 +7,31 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use scuttlebutt::{Limits, Model, Replica, SessionConfig};
+use scuttlebutt::{Direction, Limits, Model, Replica, SessionConfig};
 use scuttlebutt_store::Store;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::connection;
+use crate::door::{Door, Seat};
 use crate::error::LinkError;
 use crate::keeper::Keeper;
+use crate::pace::Unfinished;
 use crate::shared::{OwnId, Shared};
 use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
+use crate::stream::Halves;
+use crate::tls::{Place, Tls, TlsError};
 
 /// The running part of a node.
 pub(crate) struct Engine<M> {
     pub(crate) shared: Arc<Shared<M>>,
     pub(crate) limits: Limits,
     pub(crate) keeper: Keeper,
+    pub(crate) door: Arc<Door>,
+    pub(crate) unfinished: Unfinished,
+    /// Who the node is on TLS links, unless a listener says otherwise.
+    pub(crate) tls: Tls,
     /// Becomes true once, when everything is to end.
     pub(crate) shutdown: watch::Sender<bool>,
     pub(crate) tasks: TaskTracker,
@@ -33,9 +40,18 @@ pub(crate) struct Engine<M> {
 }
 
 impl<M: Model> Engine<M> {
-    pub(crate) fn new(replica: Replica<M>, store: Option<Store>, own_id: OwnId) -> Arc<Self> {
+    pub(crate) fn new(
+        replica: Replica<M>,
+        store: Option<Store>,
+        own_id: OwnId,
+        tls: Tls,
+    ) -> Arc<Self> {
+        let limits = replica.limits().clone();
         Arc::new(Self {
-            limits: replica.limits().clone(),
+            door: Door::new(&limits),
+            unfinished: Unfinished::new(limits.unfinished_bytes_max),
+            tls,
+            limits,
             shared: Shared::new(replica, own_id),
             keeper: Keeper::new(store),
             shutdown: watch::Sender::new(false),
@@ -67,31 +83,52 @@ impl<M: Model> Engine<M> {
     /// Runs one session to its end, visible among the node's sessions meanwhile.
     pub(crate) async fn run_session(
         self: &Arc<Self>,
-        (reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+        mut halves: Halves,
+        _seat: Seat,
         remote: String,
-        config: SessionConfig,
+        mut config: SessionConfig,
         shutdown: watch::Receiver<bool>,
         peer: Option<&watch::Sender<PeerStatus>>,
     ) -> Result<SessionStatus, LinkError> {
+        let place = halves.place.take();
+        if let Some(place) = &place {
+            config.direction = narrower(config.direction, place.direction)
+                .ok_or(LinkError::NothingAllowed { key: place.key })?;
+        }
         let id = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let record = Arc::new(SessionRecord::new(id, remote));
-        let _listed = {
-            let mut sessions = lock(&self.sessions);
-            if sessions.len() >= self.limits.sessions_max {
-                return Err(LinkError::TooManySessions { limit: self.limits.sessions_max });
-            }
-            sessions.insert(id, record.clone());
-            Listed { engine: self, id }
-        };
+        let record = Arc::new(SessionRecord::new(id, remote, halves.node_key));
+        lock(&self.sessions).insert(id, record.clone());
+        let _listed = Listed { engine: self, id };
         let mut recorder = Recorder { record: &record, peer };
         let span = match config.name.as_str() {
             "" => tracing::Span::none(),
             name => tracing::info_span!("named", name),
         };
-        connection::drive(&self.shared, reader, writer, config, shutdown, &mut recorder)
-            .instrument(span)
-            .await?;
+        let session = connection::drive(self, halves, config, shutdown, &mut recorder);
+        tokio::select! {
+            ended = session.instrument(span) => ended?,
+            error = struck_off(place.as_ref()) => return Err(error.into()),
+        }
         Ok(record.status())
+    }
+}
+
+/// What both allow.
+fn narrower(a: Direction, b: Direction) -> Option<Direction> {
+    match (a, b) {
+        (Direction::Both, other) | (other, Direction::Both) => Some(other),
+        _ => (a == b).then_some(a),
+    }
+}
+
+/// Waits until the node has lost its place; for ever where it needs none.
+async fn struck_off(place: Option<&Place>) -> TlsError {
+    match place {
+        Some(place) => {
+            place.lost().await;
+            TlsError::NotAdmitted { key: Some(place.key) }
+        }
+        None => std::future::pending().await,
     }
 }
 

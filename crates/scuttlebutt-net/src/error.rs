@@ -7,6 +7,7 @@ use scuttlebutt::{LocalUpdateError, SessionError};
 use scuttlebutt_store::StoreError;
 
 use crate::address::{Address, InvalidAddress};
+use crate::tls::{NodeKey, TlsError};
 
 /// A node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,24 @@ pub enum ListenError {
         address: Address,
         /// Why.
         error: io::Error,
+    },
+    /// It would have offered plaintext where others may see it.
+    #[error(
+        "will not listen on {address} in plaintext: it is no loopback address, and whoever sees the \
+         packets could read and change them; listen at tls://{address}, or say that plaintext is \
+         wanted (ListenOptions::allows_plaintext)"
+    )]
+    Plaintext {
+        /// Where.
+        address: Address,
+    },
+    /// The certificates or keys do not do.
+    #[error("cannot listen on {address}: {error}")]
+    Tls {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: TlsError,
     },
     /// The address is none.
     #[error(transparent)]
@@ -73,6 +92,49 @@ pub enum LinkError {
         /// The bound.
         limit: usize,
     },
+    /// As many connections came from one address as may.
+    #[error(
+        "{address} has {limit} connections, the limit for one address \
+         (Limits::sessions_per_address_max)"
+    )]
+    TooManyFromAddress {
+        /// The address, or the beginning of the IPv6 network.
+        address: std::net::IpAddr,
+        /// The bound.
+        limit: usize,
+    },
+    /// The list lets the node do only what the listener, or the peer's options, do not.
+    #[error("{key} may not do here what it may do: one says read, the other write")]
+    NothingAllowed {
+        /// The node.
+        key: NodeKey,
+    },
+    /// The link is not encrypted as it should be, or one end does not believe the other.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Output waited and the peer took nothing of it.
+    #[error(
+        "the peer took nothing of what waits for it in {waited_ms} ms (Limits::write_wait_ms_max)"
+    )]
+    TookNothing {
+        /// The bound.
+        waited_ms: u64,
+    },
+    /// The peer began a line and did not go on with it.
+    #[error("the peer did not go on with a line in {waited_ms} ms (Limits::line_wait_ms_max)")]
+    SlowLine {
+        /// The bound.
+        waited_ms: u64,
+    },
+    /// Peers have begun more, over all sessions, than the node may hold.
+    #[error(
+        "peers have begun lines of {limit} bytes together and not ended them, the limit \
+         (Limits::unfinished_bytes_max)"
+    )]
+    TooMuchUnfinished {
+        /// The bound.
+        limit: usize,
+    },
     /// The node was shut down, and the peer did not take the rest in time.
     #[error("shut down before the peer had taken everything")]
     ShutDown,
@@ -80,7 +142,10 @@ pub enum LinkError {
 
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
-        Self::Io(Arc::new(error))
+        match TlsError::of(&error) {
+            Some(error) => Self::Tls(error),
+            None => Self::Io(Arc::new(error)),
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! socket, a frame or a lock. What it never does: decide what an update means or whether it is news;
 //! that is the core crate's work.
 //!
-//! It runs on tokio. Any `AsyncRead + AsyncWrite` can carry a session ([`Node::attach`]); TCP and
-//! Unix sockets are included.
+//! It runs on tokio. Any `AsyncRead + AsyncWrite` can carry a session ([`Node::attach`]); TCP, TLS
+//! over it ([`Tls`]) and Unix sockets are included.
 
 pub mod guide;
 
@@ -14,28 +14,32 @@ mod address;
 mod backoff;
 mod builder;
 mod connection;
+mod door;
 mod engine;
 mod error;
 mod file;
 mod keeper;
 mod listener;
 mod node;
+mod pace;
 mod peer;
 mod shared;
 mod status;
 mod stream;
 mod subscription;
+mod tls;
 
 pub use address::{Address, InvalidAddress};
 pub use builder::Builder;
 pub use error::{DeliveryError, LinkError, ListenError, StartError, UpdateError};
 pub use file::{FileError, Rotation};
-pub use listener::Listener;
+pub use listener::{ListenOptions, Listener};
 pub use node::Node;
 pub use peer::Peer;
 pub use shared::fresh_id;
-pub use status::{PeerState, PeerStatus, SessionStatus};
+pub use status::{PeerState, PeerStatus, Refusals, SessionStatus};
 pub use subscription::{Notice, Subscription};
+pub use tls::{Admitted, Authorities, InvalidNodeKey, NodeKey, Tls, TlsError, TlsIdentity};
 
 /// The examples of the README are compiled and run too.
 #[cfg(doctest)]

@@ -8,8 +8,47 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::address::Address;
+use crate::door::Seat;
 use crate::engine::Engine;
-use crate::stream::Acceptor;
+use crate::error::LinkError;
+use crate::stream::{Accepted, Acceptor};
+use crate::tls::{Tls, TlsError};
+
+/// How a listener treats those who come.
+///
+/// ```
+/// use scuttlebutt::{Direction, LwwMap, SessionConfig};
+/// use scuttlebutt_net::{ListenOptions, Node};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder(LwwMap::new()).start().await?;
+/// // Whoever comes here may read and not write.
+/// let session = SessionConfig { direction: Direction::SendOnly, ..SessionConfig::default() };
+/// let options = ListenOptions { session, ..ListenOptions::default() };
+/// node.listen_with(&"127.0.0.1:0".parse()?, options).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ListenOptions {
+    /// The options of its sessions: their direction, for example.
+    pub session: SessionConfig,
+
+    /// At a `tls://` address: who this node is there, and whom it admits. Default as in
+    /// [`Builder::tls`](crate::Builder::tls).
+    pub tls: Option<Tls>,
+
+    /// At a TCP address: whether to listen though it is no loopback address. Everybody who can reach
+    /// it can then connect, and whoever sees the packets can read and change them. Default false.
+    pub allows_plaintext: bool,
+}
+
+impl From<SessionConfig> for ListenOptions {
+    fn from(session: SessionConfig) -> Self {
+        Self { session, ..Self::default() }
+    }
+}
 
 /// A listener of a node. Dropping it changes nothing; [`close`](Self::close) it to stop accepting.
 #[derive(Clone)]
@@ -77,7 +116,7 @@ async fn accept<M: Model + Send + 'static>(
             _ = state.wait_for(|state| *state != State::Open) => break,
             _ = shutdown.wait_for(|is_down| *is_down) => break,
         };
-        let (reader, writer, remote) = match accepted {
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -85,18 +124,43 @@ async fn accept<M: Model + Send + 'static>(
                 continue;
             }
         };
+        let span = tracing::info_span!(parent: None, "session", remote = %accepted.remote);
+        let seat = match engine.door.enter(accepted.address) {
+            Ok(seat) => seat,
+            Err(error) => {
+                span.in_scope(|| engine.door.note(&error));
+                continue;
+            }
+        };
         let (session_engine, config) = (engine.clone(), config.clone());
-        let span = tracing::info_span!(parent: None, "session", %remote);
         let task = async move {
-            let shutdown = session_engine.shutdown.subscribe();
-            let halves = (reader, writer);
-            match session_engine.run_session(halves, remote, config, shutdown, None).await {
-                Ok(_) => tracing::info!("the peer left"),
-                Err(error) => tracing::warn!("{error}"),
+            match serve(&session_engine, accepted, seat, config).await {
+                Ok(()) => tracing::info!("the peer left"),
+                Err(error) => session_engine.door.note(&error),
             }
         };
         engine.tasks.spawn(task.instrument(span));
     }
     drop(acceptor);
     record.state.send_replace(State::Closed);
+}
+
+/// One accepted connection, from its handshake to its end.
+async fn serve<M: Model + Send + 'static>(
+    engine: &Arc<Engine<M>>,
+    accepted: Accepted,
+    seat: Seat,
+    config: SessionConfig,
+) -> Result<(), LinkError> {
+    let remote = accepted.remote.clone();
+    let waited_ms = engine.limits.handshake_wait_ms_max;
+    let mut shutdown = engine.shutdown.subscribe();
+    let halves = tokio::select! {
+        halves = accepted.establish() => halves?,
+        () = tokio::time::sleep(Duration::from_millis(waited_ms)) => {
+            return Err(TlsError::Slow { waited_ms }.into());
+        }
+        _ = shutdown.wait_for(|is_down| *is_down) => return Ok(()),
+    };
+    engine.run_session(halves, seat, remote, config, shutdown, None).await.map(|_| ())
 }

@@ -18,11 +18,11 @@ use crate::builder::Builder;
 use crate::engine::{Engine, lock};
 use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::file::{self, FileError, Rotation};
-use crate::listener::Listener;
+use crate::listener::{ListenOptions, Listener};
 use crate::peer::{self, Peer};
 use crate::shared::{Durable, now_ms};
-use crate::status::{PeerState, PeerStatus, SessionStatus};
-use crate::stream::Acceptor;
+use crate::status::{PeerState, PeerStatus, Refusals, SessionStatus};
+use crate::stream::{Acceptor, Halves, Plaintext};
 use crate::subscription::Subscription;
 
 /// A replica and its sessions. Cheap to clone; all clones are the same node. When the last one is
@@ -190,7 +190,8 @@ impl<M: Model + Send + 'static> Node<M> {
         Subscription::new(self.engine.shared.clone(), cursor, self.engine.shutdown.subscribe())
     }
 
-    /// Opens a further listener, at `host:port`, `tcp://host:port` or `unix:PATH`.
+    /// Opens a further listener, at `host:port`, `tcp://host:port`, `tls://host:port` or `unix:PATH`.
+    /// Plaintext is offered at loopback addresses alone: see [`ListenOptions::allows_plaintext`].
     ///
     /// # Errors
     /// [`ListenError`] when the address is none or cannot be bound.
@@ -198,22 +199,37 @@ impl<M: Model + Send + 'static> Node<M> {
         self.listen_with(&address.parse()?, self.handles.config.clone()).await
     }
 
-    /// Opens a further listener whose sessions have options of their own.
+    /// Opens a further listener with options of its own; those of its sessions alone will do.
     ///
     /// # Errors
-    /// [`ListenError`] when the address cannot be bound.
+    /// [`ListenError`] when the address cannot be bound, or would not be safe.
     pub async fn listen_with(
         &self,
         address: &Address,
-        config: SessionConfig,
+        options: impl Into<ListenOptions>,
     ) -> Result<Listener, ListenError> {
+        let options = options.into();
         if self.engine.is_shut_down() {
             return Err(ListenError::ShutDown);
         }
-        let (acceptor, bound) = Acceptor::bind(address)
-            .await
-            .map_err(|error| ListenError::Bind { address: address.clone(), error })?;
-        let listener = Listener::start(&self.engine, acceptor, bound, config);
+        let config = match address {
+            Address::Tls { .. } => {
+                let tls = options.tls.as_ref().unwrap_or(&self.engine.tls);
+                let failed = |error| ListenError::Tls { address: address.clone(), error };
+                Some(tls.server().map_err(failed)?)
+            }
+            _ => None,
+        };
+        let bound = Acceptor::bind(address, config, options.allows_plaintext).await;
+        let (acceptor, bound) = bound.map_err(|error| {
+            let address = address.clone();
+            if error.get_ref().is_some_and(|inner| inner.is::<Plaintext>()) {
+                ListenError::Plaintext { address }
+            } else {
+                ListenError::Bind { address, error }
+            }
+        })?;
+        let listener = Listener::start(&self.engine, acceptor, bound, options.session);
         let mut listeners = lock(&self.handles.listeners);
         listeners.retain(Listener::is_open);
         listeners.push(listener.clone());
@@ -266,6 +282,12 @@ impl<M: Model + Send + 'static> Node<M> {
         self.engine.sessions().len()
     }
 
+    /// The connections that were refused or cut off since the node started.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.engine.door.refusals()
+    }
+
     /// Runs one session over any stream, to its end. `remote` names the other end in logs.
     ///
     /// # Errors
@@ -276,9 +298,10 @@ impl<M: Model + Send + 'static> Node<M> {
         remote: &str,
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
-        let halves = tokio::io::split(Box::pin(stream));
+        let seat = self.engine.door.enter(None)?;
+        let halves = Halves::of(Box::pin(stream));
         let shutdown = self.engine.shutdown.subscribe();
-        self.engine.run_session(halves, remote.to_owned(), config, shutdown, None).await
+        self.engine.run_session(halves, seat, remote.to_owned(), config, shutdown, None).await
     }
 
     /// Dials once and runs one session to its end. With [`Mode::CatchUp`] that is when both sides
@@ -291,9 +314,10 @@ impl<M: Model + Send + 'static> Node<M> {
         address: &Address,
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
+        let seat = self.engine.door.enter(None)?;
         let halves = peer::dial(&self.engine, address).await?;
         let shutdown = self.engine.shutdown.subscribe();
-        self.engine.run_session(halves, address.to_string(), config, shutdown, None).await
+        self.engine.run_session(halves, seat, address.to_string(), config, shutdown, None).await
     }
 
     /// Joins two nodes of one process, until either is shut down. Their source ids must differ.
@@ -321,10 +345,15 @@ impl<M: Model + Send + 'static> Node<M> {
             let (engine, config) = (node.engine.clone(), node.handles.config.clone());
             node.engine.tasks.spawn(async move {
                 let shutdown = engine.shutdown.subscribe();
-                let halves = tokio::io::split(stream);
+                let halves = Halves::of(stream);
                 let remote = "this process".to_owned();
-                if let Err(error) = engine.run_session(halves, remote, config, shutdown, None).await
-                {
+                let ended = match engine.door.enter(None) {
+                    Ok(seat) => {
+                        engine.run_session(halves, seat, remote, config, shutdown, None).await
+                    }
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = ended {
                     tracing::warn!("{error}");
                 }
             });
@@ -441,8 +470,8 @@ impl<M: Model + Send + 'static> Node<M> {
     }
 
     /// Stops accepting and dialling, lets every session send what was accepted, and waits for them,
-    /// each for at most [`Limits::shutdown_wait_ms_max`]. Then writes what the store lacks, and closes
-    /// it.
+    /// each for at most [`Limits::shutdown_wait_ms_max`](scuttlebutt::Limits::shutdown_wait_ms_max). Then
+    /// writes what the store lacks, and closes it.
     #[doc(alias = "dispose")]
     pub async fn shutdown(&self) {
         self.engine.shutdown.send_replace(true);

@@ -12,7 +12,8 @@ use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::error::LinkError;
 use crate::status::{PeerState, PeerStatus};
-use crate::stream;
+use crate::stream::{self, Halves};
+use crate::tls::TlsError;
 
 /// A peer of a node. Dropping it changes nothing; [`remove`](Self::remove) it to stop dialling.
 #[derive(Clone)]
@@ -149,6 +150,7 @@ async fn dial_once<M: Model + Send + 'static>(
 ) -> Result<(), LinkError> {
     let mut removed = record.removed.subscribe();
     let mut shutdown = engine.shutdown.subscribe();
+    let seat = engine.door.enter(None)?;
     let halves = tokio::select! {
         halves = dial(engine, &record.address) => halves?,
         _ = removed.wait_for(|is_removed| *is_removed) => return Ok(()),
@@ -159,7 +161,7 @@ async fn dial_once<M: Model + Send + 'static>(
     let leave = watch::Sender::new(false);
     let remote = record.address.to_string();
     let session =
-        engine.run_session(halves, remote, config, leave.subscribe(), Some(&record.status));
+        engine.run_session(halves, seat, remote, config, leave.subscribe(), Some(&record.status));
     tokio::pin!(session);
     tokio::select! {
         ended = &mut session => return ended.map(|_| ()),
@@ -170,13 +172,13 @@ async fn dial_once<M: Model + Send + 'static>(
     session.await.map(|_| ())
 }
 
-pub(crate) async fn dial<M>(
-    engine: &Engine<M>,
-    address: &Address,
-) -> Result<(stream::Reader, stream::Writer), LinkError> {
+pub(crate) async fn dial<M>(engine: &Engine<M>, address: &Address) -> Result<Halves, LinkError> {
     let wait = Duration::from_millis(engine.limits.dial_wait_ms_max);
-    let failed = |error| LinkError::Dial { address: address.clone(), error: Arc::new(error) };
-    match tokio::time::timeout(wait, stream::dial(address)).await {
+    let failed = |error| match TlsError::of(&error) {
+        Some(error) => LinkError::Tls(error),
+        None => LinkError::Dial { address: address.clone(), error: Arc::new(error) },
+    };
+    match tokio::time::timeout(wait, stream::dial(address, &engine.tls)).await {
         Ok(halves) => halves.map_err(failed),
         Err(_) => Err(failed(std::io::Error::new(
             std::io::ErrorKind::TimedOut,

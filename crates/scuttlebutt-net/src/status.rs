@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::connection::Observer;
 use crate::error::LinkError;
+use crate::tls::NodeKey;
 
 /// A session of a node, as it stands.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct SessionStatus {
     pub id: u64,
     /// Where the other end is.
     pub remote: String,
+    /// The key that the other end proved to have: on TLS links, if it is of the kind Ed25519.
+    pub node_key: Option<NodeKey>,
     /// The source id under which the peer writes, once it told one.
     pub peer: Option<String>,
     /// The metadata in the peer's digest, as JSON text.
@@ -35,6 +38,32 @@ pub struct SessionStatus {
     pub bytes_received: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
+}
+
+/// Connections that a node refused or cut off since it started, by the reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// There were [`Limits::sessions_max`](scuttlebutt::Limits::sessions_max) connections.
+    pub over_sessions: u64,
+    /// There were
+    /// [`Limits::sessions_per_address_max`](scuttlebutt::Limits::sessions_per_address_max) from the
+    /// address.
+    pub over_sessions_per_address: u64,
+    /// The TLS handshake failed, took too long, or ended with somebody who is not admitted.
+    pub failed_handshakes: u64,
+    /// The peer took nothing for
+    /// [`Limits::write_wait_ms_max`](scuttlebutt::Limits::write_wait_ms_max).
+    pub took_nothing: u64,
+    /// The peer did not go on with a line for
+    /// [`Limits::line_wait_ms_max`](scuttlebutt::Limits::line_wait_ms_max).
+    pub slow_lines: u64,
+    /// Peers had begun lines of
+    /// [`Limits::unfinished_bytes_max`](scuttlebutt::Limits::unfinished_bytes_max).
+    pub over_unfinished: u64,
+    /// The peer said nothing for
+    /// [`Limits::digest_wait_ms_max`](scuttlebutt::Limits::digest_wait_ms_max).
+    pub silent: u64,
 }
 
 /// How it stands with a peer that is dialled.
@@ -79,8 +108,8 @@ pub enum PeerState {
 pub(crate) struct SessionRecord(Mutex<SessionStatus>);
 
 impl SessionRecord {
-    pub(crate) fn new(id: u64, remote: String) -> Self {
-        Self(Mutex::new(SessionStatus { id, remote, ..SessionStatus::default() }))
+    pub(crate) fn new(id: u64, remote: String, node_key: Option<NodeKey>) -> Self {
+        Self(Mutex::new(SessionStatus { id, remote, node_key, ..SessionStatus::default() }))
     }
 
     pub(crate) fn status(&self) -> SessionStatus {

@@ -277,6 +277,20 @@ async fn a_session_can_run_over_any_stream_and_leave_after_catching_up() {
     assert_eq!(server.read(LwwMap::to_json), r#"{"j":2,"k":1}"#);
 }
 
+#[tokio::test]
+async fn a_stream_that_holds_back_what_is_written_is_flushed() {
+    let (left, right) = (server().await.0, server().await.0);
+    let (here, there) = tokio::io::duplex(1_000);
+    for (node, stream) in [(&left, here), (&right, there)] {
+        let (node, stream) = (node.clone(), tokio::io::BufStream::new(stream));
+        tokio::spawn(async move { node.attach(stream, "", SessionConfig::default()).await });
+    }
+    for round in 1..4 {
+        set(&left, "k", round).await;
+        shows(&right, &format!(r#"{{"k":{round}}}"#)).await;
+    }
+}
+
 /// Sends `bytes` to a listener and answers what came back until it closed the connection.
 async fn send(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();

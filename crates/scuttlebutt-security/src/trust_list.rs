@@ -66,6 +66,11 @@ impl TrustList {
         self.0.contains(id)
     }
 
+    /// The ids, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &SourceId> {
+        self.0.iter()
+    }
+
     /// How many ids it names.
     #[must_use]
     pub fn len(&self) -> usize {

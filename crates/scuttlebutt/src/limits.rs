@@ -72,8 +72,30 @@ pub struct Limits {
     /// Bytes read from a stream at once. Default 64 KiB. They are applied under one lock.
     pub input_bytes_max: usize,
 
-    /// Sessions of a node. Default 16,384. A further connection is closed at once.
+    /// Connections of a node, from the moment they are accepted. Default 16,384. A further one is
+    /// closed at once.
     pub sessions_max: usize,
+
+    /// Connections that a node has accepted from one IP address, or from one IPv6 network of 64 bits,
+    /// which is what one customer gets. Default 2,048: nobody takes all that `sessions_max` leaves.
+    /// A further one is closed at once. Behind a proxy all come from one address.
+    pub sessions_per_address_max: usize,
+
+    /// How long a TLS handshake may take, in milliseconds. Default 10 seconds.
+    pub handshake_wait_ms_max: u64,
+
+    /// How long output may wait for a peer that takes none of it, in milliseconds. Default 5 minutes.
+    /// A peer that is idle has taken everything, so this never ends its session. Whoever is cut off
+    /// loses nothing by it: the next session begins with what is missing.
+    pub write_wait_ms_max: u64,
+
+    /// How long a peer that has begun a line may take for its end, or for the next 1,024 bytes of it,
+    /// in milliseconds. Default 1 minute. A peer that is idle is within no line.
+    pub line_wait_ms_max: u64,
+
+    /// Bytes of lines that peers have begun and not ended, over all sessions of a node. Default 256
+    /// MiB. The session that would exceed it ends.
+    pub unfinished_bytes_max: usize,
 
     /// How long dialling a peer may take, in milliseconds. Default 10 seconds.
     pub dial_wait_ms_max: u64,
@@ -125,6 +147,11 @@ impl Default for Limits {
             output_bytes_max: 64 << 10,
             input_bytes_max: 64 << 10,
             sessions_max: 1 << 14,
+            sessions_per_address_max: 1 << 11,
+            handshake_wait_ms_max: 10_000,
+            write_wait_ms_max: 300_000,
+            line_wait_ms_max: 60_000,
+            unfinished_bytes_max: 256 << 20,
             dial_wait_ms_max: 10_000,
             redial_delay_ms_min: 100,
             redial_delay_ms_max: 30_000,

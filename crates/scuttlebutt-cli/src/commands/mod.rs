@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod backup;
+pub(crate) mod cert;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod dump;

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use scuttlebutt::{Direction, EventLog, LwwMap, Register, Retention, SessionConfig};
-use scuttlebutt_net::{Address, Node};
+use scuttlebutt_net::{Address, ListenError, ListenOptions, Node, TlsError};
 
 use crate::change::Format;
-use crate::cli::Serve;
+use crate::cli::{Place, Serve};
 use crate::control;
 use crate::data;
 use crate::exit::Failure;
 use crate::follow::follow;
+use crate::links;
 use crate::model::{ModelName, Shown};
 use crate::printer::Printer;
 use crate::signals::Signals;
@@ -40,7 +41,9 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         },
         ..SessionConfig::default()
     };
-    let mut node = Node::builder(model).sessions(config.clone());
+    let tls = links::read_for_serving(&args.links)?;
+    let limits = links::limits(&args.links);
+    let mut node = Node::builder(model).sessions(config.clone()).limits(limits).tls(tls);
     if let Some(id) = args.id {
         node = node.id(id);
     }
@@ -52,16 +55,22 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
     let _control = if args.memory { None } else { control_in(&args.data, &node) };
     let changes = node.subscribe();
 
-    let mut addresses = args.tcp;
-    addresses.extend(args.unix.into_iter().map(Address::Unix));
-    if addresses.is_empty() {
-        addresses.push(Address::Tcp(DEFAULT_ADDRESS.to_owned()));
+    let mut places = args.tcp;
+    places.extend(args.links.tls);
+    places.extend(args.unix.into_iter().map(|path| Place::from(Address::Unix(path))));
+    if places.is_empty() {
+        places.push(Address::Tcp(DEFAULT_ADDRESS.to_owned()).into());
     }
     let format = Format::choose(args.format.json);
     let printer = Printer::start();
     let mut lines = Vec::new();
-    for address in &addresses {
-        let listener = node.listen_with(address, config.clone()).await;
+    for place in &places {
+        let options = ListenOptions {
+            session: place.config(&config),
+            allows_plaintext: args.links.plaintext,
+            ..ListenOptions::default()
+        };
+        let listener = node.listen_with(&place.address, options).await;
         let listener = listener.map_err(|error| cannot_listen(&error))?;
         lines.push(format.listening(listener.address()));
     }
@@ -69,8 +78,9 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         // Whoever does not read is noticed when the changes are printed.
         let _ = printer.print(line).await;
     }
-    for address in args.peer {
-        node.add_peer_with(address, config.clone());
+    for place in args.peer {
+        let config = place.config(&config);
+        node.add_peer_with(place.address, config);
     }
     follow(node, changes, format, printer, signals).await
 }
@@ -88,8 +98,29 @@ fn control_in<M: Shown>(dir: &Path, node: &Node<M>) -> Option<control::Control> 
         .ok()
 }
 
-fn cannot_listen(error: &scuttlebutt_net::ListenError) -> Failure {
-    let is_in_use = matches!(error, scuttlebutt_net::ListenError::Bind { error, .. }
+fn cannot_listen(error: &ListenError) -> Failure {
+    match error {
+        ListenError::Plaintext { address } => {
+            return Failure::usage(format!(
+                "{address} is no loopback address, and whoever sees the packets could read and \
+                 change them: encrypt with --tls {address} (see `scuttlebutt help cert`), or say \
+                 --plaintext if the network is trusted"
+            ));
+        }
+        ListenError::Tls { address, error: TlsError::NoIdentity } => {
+            return Failure::usage(format!(
+                "{address} needs --cert FILE, as `scuttlebutt cert` makes it, or --node-key FILE"
+            ));
+        }
+        ListenError::Tls { address, error: TlsError::NobodyAdmitted } => {
+            return Failure::usage(format!(
+                "nobody could come in at {address}: name who may with --ca FILE (whoever has a \
+                 certificate of that authority), --admit FILE (node keys) or --admit-anyone"
+            ));
+        }
+        _ => {}
+    }
+    let is_in_use = matches!(error, ListenError::Bind { error, .. }
         if error.kind() == std::io::ErrorKind::AddrInUse);
     let hint = if is_in_use {
         "; another node may be there; --tcp 127.0.0.1:0 takes any free port"

@@ -126,7 +126,7 @@ impl Running {
         }
     }
 
-    fn rest_of_log(&self) -> Vec<String> {
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }
 
@@ -237,5 +237,14 @@ impl SocketPath {
 impl Drop for SocketPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Waits for what comes about by itself.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

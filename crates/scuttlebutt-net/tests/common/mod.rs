@@ -16,6 +16,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Bounds of a node that dials again at once.
+#[allow(dead_code, reason = "each test file uses some of what is here")]
 pub(crate) fn impatient() -> Limits {
     Limits { redial_delay_ms_min: 5, redial_delay_ms_max: 50, ..Limits::default() }
 }

@@ -79,6 +79,12 @@ impl Ed25519Key {
         ))
     }
 
+    /// The 32 bytes that [`from_seed`](Self::from_seed) takes. **Secret.**
+    #[must_use]
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.secret.to_bytes())
+    }
+
     /// The source id: the public key.
     #[must_use]
     pub fn id(&self) -> &SourceId {

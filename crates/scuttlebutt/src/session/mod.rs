@@ -332,6 +332,13 @@ impl Session {
         self.carry.len() - self.carried
     }
 
+    /// Bytes that the session holds of a line whose end has not arrived; 0 between lines. Never more
+    /// than twice [`Limits::line_bytes_max`](crate::Limits::line_bytes_max).
+    #[must_use]
+    pub fn unfinished_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
     /// Writes everything inside that decides what is sent and what becomes of what arrives: two
     /// sessions of one configuration that print alike do so alike. For whoever visits every state
     /// there is; what it prints may change at any time.

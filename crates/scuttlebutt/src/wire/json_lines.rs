@@ -62,6 +62,11 @@ impl Decoder {
         Ok(None)
     }
 
+    /// What the beginning of a line takes whose end has not arrived.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.partial.capacity()
+    }
+
     /// Reads what is left when the stream has ended: a last line may lack its newline.
     pub(crate) fn finish(&mut self, limits: &Limits) -> Result<Option<Frame>, DecodeError> {
         let rest = std::mem::take(&mut self.partial);

@@ -1,0 +1,55 @@
+//! Lines that are too long, too deep, too rich, or none at all.
+
+use crate::{DIGEST, survives};
+
+#[test]
+fn a_line_without_an_end_is_cut_off_at_its_bound() {
+    survives(&vec![b'['; 100_000_000]);
+}
+
+#[test]
+fn a_string_without_an_end_is_cut_off_at_its_bound() {
+    survives(&[b"\"".to_vec(), vec![b'x'; 100_000_000]].concat());
+}
+
+#[test]
+fn deep_nesting_ends_the_session() {
+    survives(&[DIGEST, &vec![b'['; 10_000_000], b"\n"].concat());
+}
+
+#[test]
+fn a_million_sources_in_a_digest_end_the_session() {
+    let sources: Vec<_> = (0..1_000_000).map(|n| format!("\"s{n}\":1")).collect();
+    survives(format!("{{\"id\":\"H\",\"clock\":{{{}}}}}\n", sources.join(",")).as_bytes());
+}
+
+#[test]
+fn a_million_digests_are_answered_with_bounded_memory() {
+    survives(&b"{\"clock\":{}}\n".repeat(1_000_000));
+}
+
+#[test]
+fn invalid_utf8_ends_the_session() {
+    survives(&[DIGEST, &vec![0xff; 1_000_000], b"\n"].concat());
+}
+
+#[test]
+fn names_that_mean_something_to_javascript_mean_nothing_here() {
+    survives(
+        b"{\"clock\":{\"__proto__\":1}}\n[[\"__proto__\",1],1,\"n\"]\n[[\"k\",2],1,\"__proto__\"]\n[null,1,\"n\"]\n",
+    );
+}
+
+#[test]
+fn other_protocols_end_the_session() {
+    survives(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    survives(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+}
+
+/// The beginning of a gzip file, of a zstd frame and of a zlib stream: nothing is ever unpacked.
+#[test]
+fn compressed_bytes_are_not_unpacked() {
+    for magic in [&b"\x1f\x8b\x08\x00"[..], b"\x28\xb5\x2f\xfd", b"\x78\xda"] {
+        survives(&[magic, &vec![0; 1_000_000]].concat());
+    }
+}
