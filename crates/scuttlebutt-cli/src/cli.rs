@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod trust;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use scuttlebutt_net::Address;
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
+
+pub(crate) use trust::{Id, KeyArgs, Keygen};
 
 /// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
 /// with its peers what the other lacks. Speaks the protocol of npm scuttlebutt, so that a peer may
@@ -62,9 +66,8 @@ pub(crate) enum Command {
     Backup(Backup),
     Inspect(Inspect),
     Compact(Compact),
-    /// Print a fresh source id
-    #[command(after_long_help = ID_HELP)]
-    Id,
+    Keygen(Keygen),
+    Id(Id),
     Completions(Completions),
 }
 
@@ -435,10 +438,6 @@ pub(crate) struct Compact {
 const COMPACT_HELP: &str = "\
 Example:
     scuttlebutt compact --data second";
-
-const ID_HELP: &str = "\
-Example:
-    scuttlebutt id";
 
 /// Print a completion script for a shell
 #[derive(Args)]

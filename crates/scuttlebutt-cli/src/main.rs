@@ -16,6 +16,7 @@ mod file;
 mod follow;
 mod input;
 mod inventory;
+mod key;
 mod log;
 mod model;
 mod printer;
@@ -59,7 +60,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => commands::backup::run(args).await,
         Command::Inspect(args) => commands::inspect::run(args).await,
         Command::Compact(args) => commands::compact::run(args).await,
-        Command::Id => commands::id::run(),
+        Command::Keygen(args) => commands::keygen::run(args).await,
+        Command::Id(args) => commands::id::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

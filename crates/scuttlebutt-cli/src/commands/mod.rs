@@ -10,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod keygen;
 pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod watch;
