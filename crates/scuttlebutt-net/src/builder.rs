@@ -51,8 +51,15 @@ impl<M: Model + Send + 'static> Builder<M> {
     }
 
     /// Writes as `signer`'s id, and has it sign what the node writes: see
-    /// [`Replica::sign_with`]. A [`store`](Self::store) has to be made with this id; nodes that sign
-    /// keep theirs.
+    /// [`Replica::sign_with`]. A [`store`](Self::store) that was made under another id takes this one.
+    ///
+    /// Such a node cannot take a fresh id when peers turn out to hold writes of its own that it does
+    /// not; [`Node::update`] refuses to write then until they have sent them
+    /// ([`Replica::await_own_history`]). If its store is one that was copied, set back or repaired,
+    /// as far as that shows (it holds writes of this id and was opened under another), that is so from
+    /// the start, until the first peer has sent what it holds. What the node writes before it has heard
+    /// any peer is not announced as complete ([`Replica::doubt_identity`]): somebody may have written
+    /// with the key before.
     #[must_use]
     pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
@@ -139,20 +146,20 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// # Errors
     /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
     pub async fn start(self) -> Result<Node<M>, StartError> {
-        let is_given = self.signer.is_some() || self.store.is_none() && self.id.is_some();
-        let own_id = if is_given { OwnId::Given } else { OwnId::Drawn };
+        let own_id = match (&self.signer, &self.store, &self.id) {
+            (Some(_), ..) => OwnId::Signed,
+            (None, None, Some(_)) => OwnId::Given,
+            _ => OwnId::Drawn,
+        };
         let id = match &self.store {
             Some(store) => store.id(),
             None => self.id.unwrap_or_else(fresh_id),
         };
         let mut empty = Replica::with_limits(id, self.model, self.limits);
-        if let Some(signer) = self.signer {
-            empty = empty.sign_with(signer);
-        }
         if let Some(verifier) = self.verifier {
             empty = empty.verify_with(verifier);
         }
-        let (replica, store) = match self.store {
+        let (mut replica, store) = match self.store {
             Some(store) => {
                 let progress = self.progress;
                 let load = move || Ok((store.load(empty, progress)?, Some(store)));
@@ -163,6 +170,9 @@ impl<M: Model + Send + 'static> Builder<M> {
             }
             None => (empty, None),
         };
+        if let Some(signer) = self.signer {
+            replica = signing(replica, signer);
+        }
         let engine = Engine::new(replica, store, own_id);
         Keeper::start(&engine);
         let node = Node::of(engine, self.config);
@@ -174,4 +184,16 @@ impl<M: Model + Send + 'static> Builder<M> {
         }
         Ok(node)
     }
+}
+
+/// The replica, which writes with a key from now on.
+fn signing<M: Model>(replica: Replica<M>, signer: Arc<dyn Signer>) -> Replica<M> {
+    let is_another = replica.id() != signer.id();
+    let mut replica = replica.sign_with(signer);
+    replica.doubt_identity();
+    if is_another && replica.newest_held(replica.id()).is_some() {
+        // Its store does not vouch for what was written with this key.
+        replica.await_own_history();
+    }
+    replica
 }
