@@ -89,3 +89,10 @@ pub(crate) fn tell(kind: &str, message: impl Display) {
     use io::Write;
     let _ = writeln!(io::stderr(), "{kind}: {message}");
 }
+
+/// For the log of what goes on.
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -16,10 +16,13 @@ use crate::exit::Failure;
 use crate::exit::tell;
 
 #[cfg(feature = "rsa-sha1")]
+pub(crate) use scuttlebutt_security::key_file::KEY_FILE_BYTES_MAX;
+#[cfg(feature = "rsa-sha1")]
 use scuttlebutt_security::rsa_sha1::{PublicKey, SecretKey};
 
 /// What follows the name of an RSA key's file in that of its public key.
-const PUBLIC_SUFFIX: &str = ".pub.pem";
+#[cfg(feature = "rsa-sha1")]
+pub(crate) const PUBLIC_SUFFIX: &str = ".pub.pem";
 
 /// A secret key. Wiped from memory when it is dropped.
 pub(crate) enum Key {
@@ -142,7 +145,7 @@ fn warn_if_weak(path: &Path, key: &PublicKey) {
     }
 }
 
-#[cfg_attr(not(feature = "rsa-sha1"), expect(dead_code, reason = "only RSA keys have such files"))]
+#[cfg(feature = "rsa-sha1")]
 fn public_path(path: &Path) -> PathBuf {
     let mut public = path.as_os_str().to_owned();
     public.push(PUBLIC_SUFFIX);

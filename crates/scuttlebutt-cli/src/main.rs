@@ -23,6 +23,7 @@ mod printer;
 mod progress;
 mod signals;
 mod terminal;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ pub struct Builder<M> {
     model: M,
     id: Option<SourceId>,
     signer: Option<Arc<dyn Signer>>,
+    is_forgetful: bool,
     verifier: Option<Arc<dyn Verifier>>,
     store: Option<Store>,
     progress: Box<dyn FnMut(Progress) + Send>,
@@ -31,6 +32,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             model,
             id: None,
             signer: None,
+            is_forgetful: false,
             verifier: None,
             store: None,
             progress: Box::new(|_| ()),
@@ -63,6 +65,15 @@ impl<M: Model + Send + 'static> Builder<M> {
     #[must_use]
     pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// For a node that comes to write something with a key and forgets it again: what it writes spreads,
+    /// is delivered ([`Node::deliver`]), and is never announced as complete
+    /// ([`Replica::doubt_identity_for_good`]), since others of its kind may have written elsewhere.
+    #[must_use]
+    pub fn forgetful(mut self) -> Self {
+        self.is_forgetful = true;
         self
     }
 
@@ -172,6 +183,9 @@ impl<M: Model + Send + 'static> Builder<M> {
         };
         if let Some(signer) = self.signer {
             replica = signing(replica, signer);
+        }
+        if self.is_forgetful {
+            replica.doubt_identity_for_good();
         }
         let engine = Engine::new(replica, store, own_id);
         Keeper::start(&engine);

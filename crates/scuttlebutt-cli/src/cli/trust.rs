@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Make a secret key for signing what is written, and print its source id
 ///
@@ -53,7 +53,7 @@ Examples:
     scuttlebutt id --key node.key";
 
 /// As whom to write.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct KeyArgs {
     /// The file with the secret key, which others must not be able to read
     ///
@@ -66,4 +66,37 @@ pub(crate) struct KeyArgs {
     /// The file with the passphrase of the key, which others must not be able to read either
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Whom to believe.
+#[derive(Args)]
+#[command(
+    next_help_heading = "Whom to believe; each of these makes unsigned updates count for nothing"
+)]
+pub(crate) struct TrustArgs {
+    /// Believe only the sources on this list: one id a line, # begins a comment
+    ///
+    /// Without a list anyone may write whose signature is good. `serve` reads the file again on SIGHUP;
+    /// if it is wrong then, it says so, and the old list counts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+
+    /// Which signatures to believe; may be given twice [default: ed25519]
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) verify: Vec<SignatureKind>,
+
+    /// For --verify rsa-sha1: the directory with the public keys, NAME.pub.pem for each source
+    ///
+    /// A source without a key there is not believed. `serve` reads them again on SIGHUP.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rsa_keys: Option<PathBuf>,
+}
+
+/// The kinds of signatures by the names they have on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SignatureKind {
+    /// The source id is the public key
+    Ed25519,
+    /// What npm scuttlebutt's security.js does. SHA-1 is broken: for networks that have such members
+    RsaSha1,
 }

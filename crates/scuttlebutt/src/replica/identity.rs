@@ -122,10 +122,22 @@ impl<M: Model> Replica<M> {
     /// durable, and what will be. Call it when a peer has announced what it holds and
     /// [does not dispute](Self::is_identity_disputed_by) the id.
     pub fn confirm_identity(&mut self) {
+        if self.is_doubted_for_good {
+            return;
+        }
         if std::mem::take(&mut self.is_identity_doubted) && self.returned.is_none() {
             let id = self.id.clone();
             self.credit(std::iter::once((&id, Timestamp::MAX)));
         }
+    }
+
+    /// [Doubts](Self::doubt_identity) its identity for good: for a replica that writes once and is gone,
+    /// under an id under which others like it have written, who knows where. What it writes spreads and
+    /// is never announced; so nobody takes it for all there is, and replicas that meet send each other
+    /// such updates again each time.
+    pub fn doubt_identity_for_good(&mut self) {
+        self.is_identity_doubted = true;
+        self.is_doubted_for_good = true;
     }
 
     /// From now on refuses to write, until a peer has sent what it holds: for a replica that signs, so
@@ -207,6 +219,6 @@ impl<M: Model> Replica<M> {
         self.id = id;
         self.own_history = OwnHistory::default();
         self.returned = None;
-        self.is_identity_doubted = false;
+        self.is_identity_doubted = self.is_doubted_for_good;
     }
 }

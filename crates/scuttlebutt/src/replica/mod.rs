@@ -92,6 +92,8 @@ pub struct Replica<M> {
     returned: Option<Timestamp>,
     /// What this replica writes is not announced yet: it may have forgotten writes before it.
     is_identity_doubted: bool,
+    /// That is never going to end.
+    is_doubted_for_good: bool,
     /// Nothing is written: a peer may have writes of this replica to give back.
     own_history: OwnHistory,
     /// The positions of what was let go since a store that keeps positions last asked.
@@ -122,6 +124,7 @@ impl<M: Model> Replica<M> {
             outlived: VecDeque::new(),
             returned: None,
             is_identity_doubted: false,
+            is_doubted_for_good: false,
             own_history: OwnHistory::default(),
             released: None,
             links: 0,
@@ -354,7 +357,8 @@ impl<M: Model> Replica<M> {
         M: std::fmt::Debug,
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
-        let identity = (self.is_identity_doubted, &self.own_history);
+        let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
+        let identity = (doubt, &self.own_history);
         let rest = (&self.clock, &self.returned, identity);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
