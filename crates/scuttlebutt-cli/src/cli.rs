@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
 mod trust;
+mod verify;
 mod write;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
+pub(crate) use verify::Verify;
 pub(crate) use write::{Emit, PlaceArgs, Set};
 
 /// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     Compact(Compact),
     Keygen(Keygen),
     Id(Id),
+    Verify(Verify),
     Completions(Completions),
 }
 

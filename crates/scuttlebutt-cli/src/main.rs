@@ -62,6 +62,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(args) => commands::inspect::run(args).await,
         Command::Compact(args) => commands::compact::run(args).await,
         Command::Keygen(args) => commands::keygen::run(args).await,
+        Command::Verify(args) => commands::verify::run(args).await,
         Command::Id(args) => commands::id::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
     }

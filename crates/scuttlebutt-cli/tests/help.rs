@@ -28,6 +28,7 @@ fn help_teaches_the_first_sync_and_the_exit_codes() {
         "compact",
         "keygen",
         "id",
+        "verify",
         "completions",
     ];
     for command in commands {

@@ -13,4 +13,5 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod serve;
 pub(crate) mod set;
+pub(crate) mod verify;
 pub(crate) mod watch;
