@@ -1,6 +1,8 @@
 //! Measurements beside the original, and of stores. Interleaved rounds, since a machine is never as quiet in one
 //! minute as in another; least, median and greatest, since one number hides how much they scatter.
 
+mod security;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -21,6 +23,8 @@ pub(crate) enum Task {
     Interop(Options),
     /// Stores, beside the bare engine, a bare file, and a node that keeps nothing
     Store(StoreOptions),
+    /// Signed updates, beside the npm package with its security.js; forged ones, and who suffers from them
+    Security(security::Options),
 }
 
 /// How much of it.
@@ -59,6 +63,7 @@ pub(crate) fn run(task: &Task) -> Result<()> {
     match task {
         Task::Interop(options) => interop(options),
         Task::Store(options) => store(options),
+        Task::Security(options) => security::run(options),
     }
 }
 

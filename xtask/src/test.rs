@@ -33,7 +33,7 @@ enum End {
 const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// What is off by default and tested all the same.
-const FEATURES: &str = "--features=scuttlebutt-security/rsa-sha1";
+const FEATURES: &str = "--features=scuttlebutt-security/rsa-sha1,scuttlebutt-cli/rsa-sha1";
 
 /// Runs all steps, then says what happened in each and how many tests ran.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -49,8 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report.step("lints", || {
         let lints = ["clippy", "--workspace", FEATURES, "--all-targets", "--", "-Dwarnings"];
         shell::run(&mut cargo(&lints))?;
-        let without = ["clippy", "-p=scuttlebutt-security", "--all-targets", "--", "-Dwarnings"];
-        shell::run(&mut cargo(&without))?;
+        for package in ["-p=scuttlebutt-security", "-p=scuttlebutt-cli"] {
+            let without = ["clippy", package, "--all-targets", "--", "-Dwarnings"];
+            shell::run(&mut cargo(&without))?;
+        }
         let mut fuzzers = cargo(&["clippy", "--manifest-path", FUZZ, "--target-dir"]);
         fuzzers.arg(target_dir().join("fuzz")).args(["--all-targets", "--", "-Dwarnings"]);
         shell::run(&mut fuzzers).map(passed)

@@ -1,5 +1,9 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod trust;
+mod verify;
+mod write;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +15,10 @@ pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, P
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
+
+pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
+pub(crate) use verify::Verify;
+pub(crate) use write::{Emit, PlaceArgs, Set};
 
 /// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
 /// with its peers what the other lacks. Speaks the protocol of npm scuttlebutt, so that a peer may
@@ -66,9 +74,9 @@ pub(crate) enum Command {
     Inspect(Inspect),
     Compact(Compact),
     Cert(Cert),
-    /// Print a fresh source id
-    #[command(after_long_help = ID_HELP)]
-    Id,
+    Keygen(Keygen),
+    Id(Id),
+    Verify(Verify),
     Completions(Completions),
 }
 
@@ -120,7 +128,7 @@ pub(crate) struct Serve {
     ///
     /// A node that has forgotten what it wrote must not come back under the same id; a node that
     /// never writes, as this command never does, may.
-    #[arg(long, value_parser = parse_id, requires = "memory")]
+    #[arg(long, value_parser = parse_id, requires = "memory", conflicts_with = "key")]
     pub(crate) id: Option<SourceId>,
 
     /// Listen here, with port 0 on any free port [default: 127.0.0.1:7000 unless --unix or --tls is
@@ -144,6 +152,12 @@ pub(crate) struct Serve {
     pub(crate) links: LinkArgs,
 
     #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
+    #[command(flatten)]
     pub(crate) keep: KeepArgs,
 
     #[command(flatten)]
@@ -161,6 +175,18 @@ Examples:
 
   The newest 1,000 events of each name, of the last week:
     scuttlebutt serve --model events --data log --keep-count 1000 --keep-age 604800
+  A node that signs what it writes, and believes those that are listed:
+    scuttlebutt keygen node.key
+    scuttlebutt serve --key node.key --trust trusted.txt
+
+With --key, --trust, --verify or --rsa-keys, updates from outside count only if they are signed: by an
+Ed25519 key, unless --verify says otherwise. The node's own id is always believed. An RSA key for --key
+needs --verify rsa-sha1. What the data directory holds already was accepted before, and stays.
+
+With --key the node writes as the key's id. A directory that was used without a key goes on under the
+key's id; one that was used with another key is refused. A node that finds that peers hold writes of its
+key that it has forgotten writes nothing until they have sent them; one that was restored from a copy
+writes nothing until it has heard a peer. One key, one node.
 
 Who may read and who may write is said behind an address (MAY): with `,read-only` who comes there, or
 the peer that is dialled, may read and not write; with `,write-only` it may write and not read.
@@ -205,6 +231,9 @@ pub(crate) struct Dump {
     /// Print the updates as they stand on the wire, ordered by timestamp and source
     #[arg(long)]
     pub(crate) updates: bool,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 const DUMP_HELP: &str = "\
@@ -238,6 +267,9 @@ pub(crate) struct Watch {
 
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 const WATCH_HELP: &str = "\
@@ -269,89 +301,17 @@ pub(crate) struct Get {
 
     /// The key; left out with --model value
     pub(crate) key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 const GET_HELP: &str = "\
 Examples:
     scuttlebutt get --peer 127.0.0.1:7000 greeting
     scuttlebutt get --peer 127.0.0.1:7000 --raw greeting
+    scuttlebutt get --peer 127.0.0.1:7000 --trust trusted.txt greeting
     scuttlebutt get --peer 127.0.0.1:7000 --model value";
-
-/// Write the value of a key, and return when the peer provably has it
-///
-/// The command catches up with the peer first, so that the write is later than all the peer holds,
-/// whatever the clocks say: it costs as much as `get`. `null` removes the key.
-///
-/// Each call writes under a fresh source id, and replicas remember a source for good: a program
-/// that writes often should be a node of its own, with the library.
-#[derive(Args)]
-#[command(override_usage = "scuttlebutt set [OPTIONS] --peer <ADDR> <KEY> <JSON>\n       \
-                            scuttlebutt set [OPTIONS] --peer <ADDR> --model value <JSON>")]
-#[command(after_long_help = SET_HELP)]
-pub(crate) struct Set {
-    #[command(flatten)]
-    pub(crate) peer: PeerArgs,
-
-    /// What kind of data the peer holds
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) model: Settable,
-
-    /// Take the value as a plain string instead of JSON
-    #[arg(short, long)]
-    pub(crate) string: bool,
-
-    /// The key; left out with --model value
-    #[arg(value_name = "KEY", allow_negative_numbers = true)]
-    pub(crate) first: String,
-
-    /// Its new value
-    #[arg(value_name = "JSON", allow_negative_numbers = true)]
-    pub(crate) second: Option<String>,
-}
-
-const SET_HELP: &str = "\
-The proof: a peer of this implementation promises in its protocol what it holds. npm scuttlebutt
-acknowledges nothing, but sends an accepted update back; a peer that does not is asked over a
-second connection for what it holds of this command's writes. A peer that does not have it then is
-read-only, or refuses it: exit code 6.
-
-Examples:
-    scuttlebutt set --peer 127.0.0.1:7000 greeting '\"hello\"'
-    scuttlebutt set --peer 127.0.0.1:7000 --string greeting hello
-    scuttlebutt set --peer 127.0.0.1:7000 limits '{\"cpu\": 2, \"ram\": 4096}'
-    scuttlebutt set --peer 127.0.0.1:7000 temperature -3.5
-    scuttlebutt set --peer 127.0.0.1:7000 greeting null
-    scuttlebutt set --peer unix:/tmp/value.sock --model value 42";
-
-/// Emit an event, and return when the peer provably has it
-///
-/// The command catches up with the peer first, so that the event is later than all the peer holds.
-/// Delivery is proven as `scuttlebutt help set` says, and a fresh source id is used up as there.
-#[derive(Args)]
-#[command(after_long_help = EMIT_HELP)]
-pub(crate) struct Emit {
-    #[command(flatten)]
-    pub(crate) peer: PeerArgs,
-
-    /// Take the arguments as plain strings instead of JSON
-    #[arg(short, long)]
-    pub(crate) string: bool,
-
-    /// The event's name
-    pub(crate) event: String,
-
-    /// Its arguments
-    #[arg(value_name = "JSON", allow_negative_numbers = true)]
-    pub(crate) arguments: Vec<String>,
-}
-
-const EMIT_HELP: &str = "\
-Mind that an event named `error` ends a JavaScript peer that does not listen for it.
-
-Examples:
-    scuttlebutt emit --peer unix:/tmp/events.sock joined '\"ada\"' 3
-    scuttlebutt emit --peer unix:/tmp/events.sock --string said 'good morning'
-    scuttlebutt emit --peer unix:/tmp/events.sock tick";
 
 /// Write everything a data directory holds to a file
 ///
@@ -453,10 +413,6 @@ pub(crate) struct Compact {
 const COMPACT_HELP: &str = "\
 Example:
     scuttlebutt compact --data second";
-
-const ID_HELP: &str = "\
-Example:
-    scuttlebutt id";
 
 /// Print a completion script for a shell
 #[derive(Args)]

@@ -1,17 +1,22 @@
 //! Talking to one peer within one span of time: what the one-shot commands share.
 //!
-//! A command is a node like any other, with a fresh id, that lives for a moment.
+//! A command is a node like any other, with a fresh id or that of a key, that lives for a moment.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scuttlebutt::{Change, Direction, Limits, Mode, Refusal, SessionConfig, VersionVector};
 use scuttlebutt_net::{Address, DeliveryError, Node, Peer, PeerStatus, SessionStatus, UpdateError};
 use tokio::time::Instant;
 
-use crate::cli::PeerArgs;
+use crate::cli::{KeyArgs, PeerArgs, PlaceArgs, TrustArgs};
 use crate::exit::{Code, Failure, tell};
+use crate::key::Key;
 use crate::links;
 use crate::model::{Shown, starts_with_name};
+use crate::trust::Rules;
+use crate::{control, data};
 
 /// How long a peer that has said everything may take to close its end.
 const FAREWELL_MS_MAX: u64 = 500;
@@ -29,9 +34,35 @@ pub(crate) fn reader(mode: Mode) -> SessionConfig {
     SessionConfig { direction: Direction::ReceiveOnly, mode, ..SessionConfig::default() }
 }
 
+/// Writes where it was asked for, and returns when it is there.
+pub(crate) async fn write<M: Shown>(
+    place: &PlaceArgs,
+    trust: &TrustArgs,
+    key: &KeyArgs,
+    change: Change,
+) -> Result<(), Failure> {
+    if let Some(peer) = place.peer() {
+        return Client::<M>::start(&peer, trust, key).await?.write(change).await;
+    }
+    let dir = place.data.as_deref().unwrap_or(Path::new(data::DEFAULT_DIR));
+    match control::find(dir).await? {
+        Some(running) => running.write(M::NAME, &change).await,
+        None => Err(Failure::new(
+            Code::Unreachable,
+            format!("no node has {} open: start it with `scuttlebutt serve`", dir.display()),
+        )),
+    }
+}
+
 impl<M: Shown> Client<M> {
     /// The time runs from here.
-    pub(crate) async fn start(args: &PeerArgs) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        args: &PeerArgs,
+        trust: &TrustArgs,
+        key: &KeyArgs,
+    ) -> Result<Self, Failure> {
+        let key = Key::named(key)?.map(Arc::new);
+        let rules = Rules::named(trust, key.clone()).await?;
         // Our own deadline comes first, and knows best what to say.
         let timeout_ms = 2 * args.timeout.as_millis() as u64;
         let limits = Limits {
@@ -41,7 +72,15 @@ impl<M: Shown> Client<M> {
             ..Limits::default()
         };
         let tls = links::read(&args.tls)?;
-        let node = Node::builder(M::default()).limits(limits).tls(tls).start().await;
+        let mut node = Node::builder(M::default()).limits(limits).tls(tls);
+        if let Some(rules) = rules {
+            node = node.verify_with(rules);
+        }
+        if let Some(key) = key {
+            // What it wrote at other times, who knows where, is not here.
+            node = node.sign_with(key).forgetful();
+        }
+        let node = node.start().await;
         Ok(Self {
             node: node.map_err(|error| Failure::failed(error.to_string()))?,
             address: args.address.clone(),
@@ -76,7 +115,7 @@ impl<M: Shown> Client<M> {
     }
 
     /// Writes, after all that the peer holds, and returns when the peer provably has it.
-    pub(crate) async fn write(self, change: Change) -> Result<(), Failure> {
+    async fn write(self, change: Change) -> Result<(), Failure> {
         let peer = self.join(SessionConfig::default()).await?;
         let update = match self.node.update(change).await {
             Ok(update) => update,

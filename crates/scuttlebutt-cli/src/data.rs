@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use scuttlebutt::Signer;
 use scuttlebutt_net::{Builder, Node, StartError, fresh_id};
+use scuttlebutt_security::is_ed25519_id;
 use scuttlebutt_store::{Durability, Opened, Options, Renewed, Store, StoreError};
 
 use crate::exit::{Failure, tell};
+use crate::key::Key;
 use crate::model::{ModelName, Shown};
 use crate::progress::{Progress, Unit};
 
@@ -49,6 +52,28 @@ pub(crate) async fn open<M: Shown>(
     let (store, opened) = opened.await?.map_err(|error| failure(&error))?;
     tell_of(&store, &opened);
     Ok(store)
+}
+
+/// Whether a node may write with this key, or without one, to a store that wrote under its id before.
+pub(crate) fn check_key(store: &Store, key: Option<&Key>) -> Result<(), Failure> {
+    let (path, id) = (store.path().display(), store.id());
+    match key.map(Key::id) {
+        Some(own) if *own == id => Ok(()),
+        Some(own) if is_ed25519_id(&id) => Err(Failure::failed(format!(
+            "{path}: was written with the key of {id}, and --key is that of {own}; use the other key, or \
+             another directory with --data DIR, into which `scuttlebutt export` and `import` bring what \
+             this one holds"
+        ))),
+        Some(own) => {
+            tracing::info!("{path}: from now on this node writes as {own}, which is its key's id");
+            Ok(())
+        }
+        None if is_ed25519_id(&id) => Err(Failure::failed(format!(
+            "{path}: was written with the key of {id}; give it with --key FILE, as nobody believes what \
+             is written as this id without it"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn repair(dir: &Path, options: &Options) -> Result<(), StoreError> {

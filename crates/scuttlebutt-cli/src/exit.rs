@@ -31,6 +31,7 @@ pub(crate) struct Failure {
     message: String,
 }
 
+/// For the log of what goes on.
 impl Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)

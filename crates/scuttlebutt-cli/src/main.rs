@@ -16,6 +16,7 @@ mod file;
 mod follow;
 mod input;
 mod inventory;
+mod key;
 mod links;
 mod log;
 mod model;
@@ -23,6 +24,7 @@ mod printer;
 mod progress;
 mod signals;
 mod terminal;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -61,7 +63,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Inspect(args) => commands::inspect::run(args).await,
         Command::Compact(args) => commands::compact::run(args).await,
         Command::Cert(args) => commands::cert::run(args),
-        Command::Id => commands::id::run(),
+        Command::Keygen(args) => commands::keygen::run(args).await,
+        Command::Verify(args) => commands::verify::run(args).await,
+        Command::Id(args) => commands::id::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

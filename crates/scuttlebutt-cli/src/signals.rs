@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks to end in good order, the second ends at once.
+//! Ctrl-C and SIGTERM: the first asks to end in good order, the second ends at once. SIGHUP, where it is
+//! asked for: read files again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -38,4 +39,18 @@ impl Signals {
             std::process::exit(128 + signal);
         });
     }
+}
+
+/// From here on does something on each SIGHUP, which would have ended the process.
+pub(crate) fn on_hangup<F: Future<Output = ()> + Send>(
+    mut act: impl FnMut() -> F + Send + 'static,
+) -> Result<(), Failure> {
+    let mut hangups = signal(SignalKind::hangup())
+        .map_err(|error| Failure::failed(format!("cannot hear signals: {error}")))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            act().await;
+        }
+    });
+    Ok(())
 }

@@ -27,7 +27,9 @@ fn help_teaches_the_first_sync_and_the_exit_codes() {
         "inspect",
         "compact",
         "cert",
+        "keygen",
         "id",
+        "verify",
         "completions",
     ];
     for command in commands {

@@ -17,6 +17,7 @@ pub struct Builder<M> {
     model: M,
     id: Option<SourceId>,
     signer: Option<Arc<dyn Signer>>,
+    is_forgetful: bool,
     verifier: Option<Arc<dyn Verifier>>,
     store: Option<Store>,
     progress: Box<dyn FnMut(Progress) + Send>,
@@ -33,6 +34,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             model,
             id: None,
             signer: None,
+            is_forgetful: false,
             verifier: None,
             store: None,
             progress: Box::new(|_| ()),
@@ -54,11 +56,27 @@ impl<M: Model + Send + 'static> Builder<M> {
     }
 
     /// Writes as `signer`'s id, and has it sign what the node writes: see
-    /// [`Replica::sign_with`]. A [`store`](Self::store) has to be made with this id; nodes that sign
-    /// keep theirs.
+    /// [`Replica::sign_with`]. A [`store`](Self::store) that was made under another id takes this one.
+    ///
+    /// Such a node cannot take a fresh id when peers turn out to hold writes of its own that it does
+    /// not; [`Node::update`] refuses to write then until they have sent them
+    /// ([`Replica::await_own_history`]). If its store is one that was copied, set back or repaired,
+    /// as far as that shows (it holds writes of this id and was opened under another), that is so from
+    /// the start, until the first peer has sent what it holds. What the node writes before it has heard
+    /// any peer is not announced as complete ([`Replica::doubt_identity`]): somebody may have written
+    /// with the key before.
     #[must_use]
     pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
         self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// For a node that comes to write something with a key and forgets it again: what it writes spreads,
+    /// is delivered ([`Node::deliver`]), and is never announced as complete
+    /// ([`Replica::doubt_identity_for_good`]), since others of its kind may have written elsewhere.
+    #[must_use]
+    pub fn forgetful(mut self) -> Self {
+        self.is_forgetful = true;
         self
     }
 
@@ -151,20 +169,20 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// # Errors
     /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
     pub async fn start(self) -> Result<Node<M>, StartError> {
-        let is_given = self.signer.is_some() || self.store.is_none() && self.id.is_some();
-        let own_id = if is_given { OwnId::Given } else { OwnId::Drawn };
+        let own_id = match (&self.signer, &self.store, &self.id) {
+            (Some(_), ..) => OwnId::Signed,
+            (None, None, Some(_)) => OwnId::Given,
+            _ => OwnId::Drawn,
+        };
         let id = match &self.store {
             Some(store) => store.id(),
             None => self.id.unwrap_or_else(fresh_id),
         };
         let mut empty = Replica::with_limits(id, self.model, self.limits);
-        if let Some(signer) = self.signer {
-            empty = empty.sign_with(signer);
-        }
         if let Some(verifier) = self.verifier {
             empty = empty.verify_with(verifier);
         }
-        let (replica, store) = match self.store {
+        let (mut replica, store) = match self.store {
             Some(store) => {
                 let progress = self.progress;
                 let load = move || Ok((store.load(empty, progress)?, Some(store)));
@@ -175,6 +193,12 @@ impl<M: Model + Send + 'static> Builder<M> {
             }
             None => (empty, None),
         };
+        if let Some(signer) = self.signer {
+            replica = signing(replica, signer);
+        }
+        if self.is_forgetful {
+            replica.doubt_identity_for_good();
+        }
         let engine = Engine::new(replica, store, own_id, self.tls);
         Keeper::start(&engine);
         let node = Node::of(engine, self.config);
@@ -186,4 +210,16 @@ impl<M: Model + Send + 'static> Builder<M> {
         }
         Ok(node)
     }
+}
+
+/// The replica, which writes with a key from now on.
+fn signing<M: Model>(replica: Replica<M>, signer: Arc<dyn Signer>) -> Replica<M> {
+    let is_another = replica.id() != signer.id();
+    let mut replica = replica.sign_with(signer);
+    replica.doubt_identity();
+    if is_another && replica.newest_held(replica.id()).is_some() {
+        // Its store does not vouch for what was written with this key.
+        replica.await_own_history();
+    }
+    replica
 }

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{Model, SourceId};
+use scuttlebutt::{Model, Replica, SourceId};
 use scuttlebutt_store::{Batch, Store, StoreError, StoreLimits};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, lock};
+use crate::shared::fresh_id;
 
 /// How often a batch waits for writers that are ready to run.
 const TURNS_FOR_WRITERS_MAX: usize = 16;
@@ -41,9 +42,10 @@ impl Keeper {
     pub(crate) fn start<M: Model + Send + 'static>(engine: &Arc<Engine<M>>) {
         let Some(store) = engine.keeper.store() else { return };
         let writer = Writer {
-            vector_changes: engine.shared.read(scuttlebutt::Replica::vector_changes),
+            vector_changes: engine.shared.read(Replica::vector_changes),
             limits: store.limits().clone(),
             engine: engine.clone(),
+            nobody: fresh_id(),
             store,
         };
         *lock(&engine.keeper.task) = Some(tokio::spawn(writer.run()));
@@ -64,12 +66,25 @@ impl Keeper {
 struct Writer<M> {
     engine: Arc<Engine<M>>,
     store: Arc<Store>,
+    /// Nobody writes as this.
+    nobody: SourceId,
     limits: StoreLimits,
     /// Changes of the announced vector that are written.
     vector_changes: u64,
 }
 
 impl<M: Model + Send + 'static> Writer<M> {
+    /// The id that the store is to have. A store with the replica's own vouches for what that wrote;
+    /// one with another does not, and whoever starts from it knows that something may be missing.
+    fn id_for(&self, replica: &Replica<M>) -> SourceId {
+        let held = self.store.id();
+        match replica.lacks_own_history() {
+            false => replica.id().clone(),
+            true if held == *replica.id() => self.nobody.clone(),
+            true => held,
+        }
+    }
+
     async fn run(mut self) {
         if let Err(error) = self.write_all().await {
             tracing::error!("{error}");
@@ -90,7 +105,7 @@ impl<M: Model + Send + 'static> Writer<M> {
             changed.mark_unchanged();
             // A fresh id does not wait either: until it is written, a crash would bring the old one back.
             let is_behind = self.engine.shared.read(|replica| {
-                replica.durable() < replica.head() || *replica.id() != self.store.id()
+                replica.durable() < replica.head() || self.id_for(replica) != self.store.id()
             });
             if !is_behind && !is_quiet && rest_due.is_none_or(|due| Instant::now() < due) {
                 tokio::select! {
@@ -132,7 +147,7 @@ impl<M: Model + Send + 'static> Writer<M> {
     /// Writes what there is to write; answers how many updates that were, if there was anything.
     async fn write_batch(&mut self) -> Result<Option<usize>, StoreError> {
         let (id, batch) = self.engine.shared.write(|replica| {
-            (replica.id().clone(), Batch::collect(replica, self.vector_changes, &self.limits))
+            (self.id_for(replica), Batch::collect(replica, self.vector_changes, &self.limits))
         });
         if batch.is_empty() && self.store.id() == id {
             return Ok(None);

@@ -30,6 +30,8 @@ pub(crate) struct Shared<M> {
 pub(crate) enum OwnId {
     /// The application gave it, and keeps it.
     Given,
+    /// It belongs to the key that the node signs with.
+    Signed,
     /// It was drawn, now or when the store was made, and can be drawn again.
     Drawn,
 }
@@ -55,13 +57,18 @@ impl<M: Model> Shared<M> {
     pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Replica<M>) -> T) -> T {
         let mut replica = self.lock();
         let was_contested = replica.is_identity_contested();
+        let lacked_own_history = replica.lacks_own_history();
         let result = write(&mut replica);
         if !was_contested && replica.is_identity_contested() {
             self.renew_id(&mut replica);
         }
         let (revision, durable) = (replica.revision(), replica.durable());
+        let has_news_for_store = replica.lacks_own_history() != lacked_own_history;
         drop(replica);
         raise(&self.revision, |held| held, revision);
+        if has_news_for_store {
+            self.revision.send_modify(|_| ());
+        }
         raise(&self.durable, |held| &mut held.below, durable);
         result
     }
@@ -93,6 +100,13 @@ impl<M: Model> Shared<M> {
                  from now on"
             );
             self.id.send_replace(id);
+        } else if self.own_id == OwnId::Signed {
+            tracing::warn!(
+                id = %contested,
+                "peers hold updates of this node's key that it does not: it was restored from an older \
+                 copy, or another node uses the same key; it takes them back, and does not write while \
+                 it waits for them"
+            );
         } else {
             tracing::warn!(
                 id = %contested,

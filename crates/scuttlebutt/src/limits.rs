@@ -121,8 +121,15 @@ pub struct Limits {
 
     /// How often a node takes a fresh source id because peers hold updates under its own that it does
     /// not. Default 16. Each leaves an entry in everybody's version vector; beyond it the node keeps
-    /// its id and only warns.
+    /// its id and only warns. A replica that signs keeps its id, and waits as often for what peers hold
+    /// of it.
     pub identity_renewals_max: usize,
+
+    /// How long a replica that signs waits, without writing, for peers that announced writes of its own
+    /// which it does not hold, in milliseconds. Default 10 seconds. Shorter, and one that was set back
+    /// may write before it has heard what it wrote; longer, and a peer that lies can keep it from
+    /// writing longer.
+    pub own_history_wait_ms_max: f64,
 
     /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
     /// into the last group, which only delays them.
@@ -159,6 +166,7 @@ impl Default for Limits {
             subscription_batch_max: 256,
             store_delay_ms_max: 1_000,
             identity_renewals_max: 16,
+            own_history_wait_ms_max: 10_000.0,
             pending_promises_max: 64,
         }
     }

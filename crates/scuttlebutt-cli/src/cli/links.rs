@@ -8,7 +8,7 @@ use scuttlebutt::{Direction, Limits, SessionConfig};
 use scuttlebutt_net::Address;
 
 /// Who we are, and whom we believe.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Encrypted links (tls://)")]
 pub(crate) struct TlsArgs {
     /// Show this certificate (PEM), as `scuttlebutt cert` makes it

@@ -58,15 +58,19 @@ fn each_example_in_the_help_parses() {
 }
 
 #[test]
-fn each_command_in_the_readme_parses() {
-    let readme = include_str!("../../../../README.md");
-    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ "));
-    let commands: Vec<_> = commands.filter(|line| line.starts_with("scuttlebutt ")).collect();
-    assert!(commands.len() > 5, "{commands:?}");
-    for command in commands {
-        let command = command.split(" #").next().unwrap_or_default().trim_end();
-        if let Err(error) = Cli::try_parse_from(words(command)) {
-            panic!("{command}\n{error}");
+fn each_command_in_the_documents_parses() {
+    for (document, at_least) in [
+        (include_str!("../../../../README.md"), 6),
+        (include_str!("../../../../docs/security.md"), 7),
+    ] {
+        let commands = document.lines().filter_map(|line| line.strip_prefix("$ "));
+        let commands: Vec<_> = commands.filter(|line| line.starts_with("scuttlebutt ")).collect();
+        assert!(commands.len() >= at_least, "{commands:?}");
+        for command in commands {
+            let command = command.split(" #").next().unwrap_or_default().trim_end();
+            if let Err(error) = Cli::try_parse_from(words(command)) {
+                panic!("{command}\n{error}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use scuttlebutt::{EventLog, LwwMap, Register, VersionVector};
 
-use crate::cli::Dump;
+use crate::cli::{Dump, KeyArgs};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::model::{ModelName, Shown};
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: Dump) -> Result<(), Failure> {
 }
 
 async fn dump<M: Shown>(args: &Dump) -> Result<(), Failure> {
-    let client = Client::<M>::start(&args.peer).await?;
+    let client = Client::<M>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
     client.catch_up().await?;
     let style = Style::of_stdout();
     // The session is over: nobody but us waits for the replica.

@@ -3,7 +3,7 @@
 use scuttlebutt::EventLog;
 
 use crate::cli::Emit;
-use crate::client::Client;
+use crate::client;
 use crate::exit::Failure;
 use crate::input;
 
@@ -13,5 +13,5 @@ pub(crate) async fn run(args: Emit) -> Result<(), Failure> {
         change.push(input::json(argument, args.string)?);
     }
     let change = input::array(&change)?;
-    Client::<EventLog>::start(&args.peer).await?.write(change).await
+    client::write::<EventLog>(&args.place, &args.trust, &args.key, change).await
 }

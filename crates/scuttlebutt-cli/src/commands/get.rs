@@ -6,7 +6,7 @@ use std::io::Write;
 use scuttlebutt::json::{self, JsString, Kind};
 use scuttlebutt::{LwwMap, Register};
 
-use crate::cli::{Get, Settable};
+use crate::cli::{Get, KeyArgs, Settable};
 use crate::client::Client;
 use crate::exit::Failure;
 use crate::printer::print_at_once;
@@ -15,12 +15,14 @@ use crate::terminal::{Style, harmless};
 pub(crate) async fn run(args: Get) -> Result<(), Failure> {
     let found = match (args.model, &args.key) {
         (Settable::Map, Some(key)) => {
-            let client = Client::<LwwMap>::start(&args.peer).await?;
+            let client =
+                Client::<LwwMap>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
             client.catch_up().await?;
             client.node.read(|map| map.get_raw(key.as_str()).map(str::to_owned))
         }
         (Settable::Value, None) => {
-            let client = Client::<Register>::start(&args.peer).await?;
+            let client =
+                Client::<Register>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
             client.catch_up().await?;
             client.node.read(|value| value.get_raw().map(str::to_owned))
         }

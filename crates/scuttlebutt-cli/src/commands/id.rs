@@ -1,13 +1,19 @@
-//! `scuttlebutt id`: a fresh source id, of the shape that npm scuttlebutt gives its own.
+//! `scuttlebutt id`: the source id of a key, or a fresh one, of the shape that npm scuttlebutt gives its
+//! own.
 
 use std::io::Write;
 
-use scuttlebutt::SourceId;
+use scuttlebutt::{Signer, SourceId};
 
+use crate::cli::Id;
 use crate::exit::Failure;
+use crate::key::Key;
 use crate::printer::print_at_once;
 
-pub(crate) fn run() -> Result<(), Failure> {
-    let id = SourceId::from_random(rand::random());
+pub(crate) fn run(args: &Id) -> Result<(), Failure> {
+    let id = match Key::named(&args.key)? {
+        Some(key) => key.id().clone(),
+        None => SourceId::from_random(rand::random()),
+    };
     print_at_once(|out| writeln!(out, "{id}"))
 }

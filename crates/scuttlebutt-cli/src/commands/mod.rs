@@ -11,6 +11,8 @@ pub(crate) mod get;
 pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod keygen;
 pub(crate) mod serve;
 pub(crate) mod set;
+pub(crate) mod verify;
 pub(crate) mod watch;

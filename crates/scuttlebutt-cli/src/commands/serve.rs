@@ -1,6 +1,7 @@
 //! `scuttlebutt serve`: a node that stays.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use scuttlebutt::{Direction, EventLog, LwwMap, Register, Retention, SessionConfig};
 use scuttlebutt_net::{Address, ListenError, ListenOptions, Node, TlsError};
@@ -11,10 +12,12 @@ use crate::control;
 use crate::data;
 use crate::exit::Failure;
 use crate::follow::follow;
+use crate::key::Key;
 use crate::links;
 use crate::model::{ModelName, Shown};
 use crate::printer::Printer;
 use crate::signals::Signals;
+use crate::trust::Rules;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
 
@@ -47,10 +50,21 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
     if let Some(id) = args.id {
         node = node.id(id);
     }
+    let key = Key::named(&args.key)?.map(Arc::new);
+    if let Some(rules) = Rules::named(&args.trust, key.clone()).await? {
+        rules.reload_on_hangup()?;
+        node = node.verify_with(rules);
+    }
     let store = match args.memory {
         true => None,
         false => Some(data::open::<M>(&args.data, args.durability, args.repair).await?),
     };
+    if let Some(store) = &store {
+        data::check_key(store, key.as_deref())?;
+    }
+    if let Some(key) = key {
+        node = node.sign_with(key);
+    }
     let node = data::start(node, store).await?;
     let _control = if args.memory { None } else { control_in(&args.data, &node) };
     let changes = node.subscribe();

@@ -3,7 +3,7 @@
 use scuttlebutt::{LwwMap, Register};
 
 use crate::cli::{Set, Settable};
-use crate::client::Client;
+use crate::client;
 use crate::exit::Failure;
 use crate::input;
 
@@ -12,13 +12,11 @@ pub(crate) async fn run(args: Set) -> Result<(), Failure> {
         (Settable::Map, key, Some(value)) => {
             let value = input::json(&value, args.string)?;
             let change = input::array(&[input::literal(&key), value])?;
-            let client = Client::<LwwMap>::start(&args.peer).await?;
-            client.write(change).await
+            client::write::<LwwMap>(&args.place, &args.trust, &args.key, change).await
         }
         (Settable::Value, value, None) => {
             let change = input::change(&input::json(&value, args.string)?)?;
-            let client = Client::<Register>::start(&args.peer).await?;
-            client.write(change).await
+            client::write::<Register>(&args.place, &args.trust, &args.key, change).await
         }
         (Settable::Map, key, None) => Err(Failure::usage(format!(
             "set {key:?} to what? Give KEY and JSON, or use --model value"

@@ -3,7 +3,7 @@
 use scuttlebutt::{ChangeCursor, EventLog, LwwMap, Mode, Register};
 
 use crate::change::Format;
-use crate::cli::Watch;
+use crate::cli::{KeyArgs, Watch};
 use crate::client::{Client, reader};
 use crate::exit::Failure;
 use crate::follow::follow;
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: Watch) -> Result<(), Failure> {
 
 async fn watch<M: Shown>(args: &Watch) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
-    let client = Client::<M>::start(&args.peer).await?;
+    let client = Client::<M>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
     tokio::select! {
         joined = client.join(reader(Mode::Live)) => joined?,
         _ = signals.next() => return Ok(()),

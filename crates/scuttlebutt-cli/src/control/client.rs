@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use scuttlebutt::Change;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -64,6 +65,13 @@ impl Running {
     pub(crate) async fn inspect(mut self) -> Result<Value, Failure> {
         self.request(&Request::Inspect).await?;
         answer(self.0).await
+    }
+
+    /// Lets the node write, as itself.
+    pub(crate) async fn write(mut self, model: &str, change: &Change) -> Result<(), Failure> {
+        let (model, change) = (model.to_owned(), change.as_json().to_owned());
+        self.request(&Request::Write { model, change }).await?;
+        answer(self.0).await.map(|_| ())
     }
 
     async fn request(&mut self, request: &Request) -> Result<(), Failure> {

@@ -15,8 +15,8 @@ use serde_json::Value;
 pub(crate) use client::find;
 pub(crate) use server::{Control, listen};
 
-/// A request is no longer than this.
-const REQUEST_BYTES_MAX: u64 = 64 << 10;
+/// A request is no longer than this: the longest line of an update, escaped.
+const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
 /// An answer is no longer than this.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -33,6 +33,8 @@ enum Request {
     Backup(PathBuf),
     /// Count what the store holds.
     Inspect,
+    /// Write this change, JSON text, if this is the model.
+    Write { model: String, change: String },
 }
 
 /// What is answered.

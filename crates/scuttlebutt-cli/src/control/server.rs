@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use scuttlebutt::Change;
 use scuttlebutt_net::Node;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -91,6 +92,7 @@ async fn answer<M: Shown>(node: &Node<M>, stream: UnixStream) -> io::Result<()> 
         Ok(Request::Inspect) => {
             on_store(node, |store| Ok(inventory::to_json(&store.inspect()?))).await
         }
+        Ok(Request::Write { model, change }) => write(node, &model, &change).await,
         Err(error) => Err(format!("no request: {error}")),
     };
     let answer = match done {
@@ -113,6 +115,15 @@ async fn import<M: Shown>(
     let imported = node.load_from(reader).await.map_err(|error| error.to_string())?;
     node.flush().await.map_err(|error| error.to_string())?;
     Ok(file::Summary::of(&imported).to_json())
+}
+
+async fn write<M: Shown>(node: &Node<M>, model: &str, change: &str) -> Result<Value, String> {
+    if model != M::NAME {
+        return Err(format!("the node holds a {}: use --model {}", M::NAME, M::NAME));
+    }
+    let change = Change::from_json(change).map_err(|error| error.to_string())?;
+    let written = node.update(change).await.map_err(|error| error.to_string())?;
+    Ok(json!({ "timestamp": written.timestamp().as_millis() }))
 }
 
 async fn on_store<M: Shown>(

@@ -126,6 +126,11 @@ impl Running {
         }
     }
 
+    /// The next line of stderr.
+    pub(crate) fn log_line(&self) -> String {
+        self.log.recv_timeout(PATIENCE).expect("a line on stderr")
+    }
+
     pub(crate) fn rest_of_log(&self) -> Vec<String> {
         self.log.try_iter().collect()
     }

@@ -2,8 +2,7 @@
 //!
 //! For networks with members that run the package, and for nothing else. SHA-1 has collisions:
 //! whoever chooses a text can make two of one hash, and a signature for one is good for the other.
-//! Keys of the sizes in use there can be factored. And the arithmetic underneath does not take
-//! constant time (RUSTSEC-2023-0071); signing blinds its input, which hides the most of it.
+//! Keys of the sizes in use there can be factored.
 //!
 //! A source's id is the SHA-1 of its public key's file, in base64. It does not hold the key, so
 //! keys are handed around beforehand and put into a [`KeyTable`].
@@ -25,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arithmetic;
 mod public;
 mod random;
 mod secret;

@@ -5,14 +5,14 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, LineEnding};
 use rsa::pkcs8::DecodePrivateKey;
-use rsa::rand_core::OsRng;
 use rsa::{BigUint, RsaPrivateKey};
 use scuttlebutt::{SignError, Signer, SourceId, Update};
 use ssh_key::private::{KeypairData, RsaKeypair};
 use zeroize::Zeroizing;
 
+use super::arithmetic::SigningKey;
 use super::random::Older;
-use super::{KEY_BITS_MAX, KEY_BITS_MIN, PublicKey, pem_label, scheme, sha1};
+use super::{KEY_BITS_MAX, KEY_BITS_MIN, PublicKey, pem_label, sha1};
 use crate::error::KeyError;
 
 const WHAT: &str = "RSA private key";
@@ -22,6 +22,7 @@ const WHAT: &str = "RSA private key";
 pub struct SecretKey {
     // Boxed, so that moving the key leaves no copy behind.
     secret: Box<RsaPrivateKey>,
+    signing: SigningKey,
     public: PublicKey,
 }
 
@@ -67,7 +68,8 @@ impl SecretKey {
     fn new(secret: RsaPrivateKey) -> Result<Self, KeyError> {
         let secret = Box::new(secret);
         let public = PublicKey::new(secret.to_public_key())?;
-        Ok(Self { secret, public })
+        let signing = SigningKey::of(&secret).ok_or_else(|| damaged("not two odd primes"))?;
+        Ok(Self { secret, signing, public })
     }
 
     /// The same key with the id that this public file gives, where that is not to the byte what
@@ -111,10 +113,13 @@ impl Signer for SecretKey {
 
     /// Signs the whole line as it is.
     fn sign(&self, update: &Update) -> Result<String, SignError> {
-        let digest = sha1(update.to_json().as_bytes());
-        // The randomness blinds the arithmetic; the signature is the same with any.
-        let signature = self.secret.sign_with_rng(&mut OsRng, scheme(), &digest);
-        let signature = signature.map_err(|error| SignError(error.to_string().into()))?;
+        let text = update.to_json();
+        let signature = self.signing.sign(&sha1(text.as_bytes()));
+        // One that a fault of the machine made wrong would give the key away.
+        let is_good = |signature: &Vec<u8>| self.public.has_signed(text.as_bytes(), signature);
+        let signature = signature
+            .filter(is_good)
+            .ok_or(SignError("the arithmetic went wrong on this machine".into()))?;
         Ok(Base64::encode_string(&signature))
     }
 }

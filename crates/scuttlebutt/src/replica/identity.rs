@@ -2,11 +2,51 @@
 //!
 //! It never draws an id itself: that takes randomness, which is the caller's.
 
-use super::{Replica, Source};
+use std::collections::BTreeSet;
+
+use super::{Link, Replica, Source};
+use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
+
+/// Whether own writes are to be given back by peers before more are made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnHistory {
+    /// Any peer will do, and there is no other end to it.
+    is_awaited_from_anyone: bool,
+    /// The peers that announced some, and until when they are waited for.
+    awaited_from: BTreeSet<Link>,
+    until_ms: f64,
+    /// How often peers were waited for.
+    waits: usize,
+}
+
+impl OwnHistory {
+    pub(super) fn is_awaited(&self, now_ms: f64) -> bool {
+        self.is_awaited_from_anyone || !self.awaited_from.is_empty() && now_ms < self.until_ms
+    }
+
+    fn await_from(&mut self, link: Link, now_ms: f64, limits: &Limits) {
+        if !self.is_awaited(now_ms) {
+            self.awaited_from.clear();
+            if self.waits >= limits.identity_renewals_max {
+                return;
+            }
+            self.waits += 1;
+            self.until_ms = now_ms + limits.own_history_wait_ms_max;
+        }
+        if self.awaited_from.len() < limits.sessions_max {
+            self.awaited_from.insert(link);
+        }
+    }
+
+    fn received_from(&mut self, link: Link) {
+        self.is_awaited_from_anyone = false;
+        self.awaited_from.remove(&link);
+    }
+}
 
 impl<M: Model> Replica<M> {
     /// Whether updates under this replica's own id came in from outside that it did not hold: it
@@ -82,10 +122,69 @@ impl<M: Model> Replica<M> {
     /// durable, and what will be. Call it when a peer has announced what it holds and
     /// [does not dispute](Self::is_identity_disputed_by) the id.
     pub fn confirm_identity(&mut self) {
+        if self.is_doubted_for_good {
+            return;
+        }
         if std::mem::take(&mut self.is_identity_doubted) && self.returned.is_none() {
             let id = self.id.clone();
             self.credit(std::iter::once((&id, Timestamp::MAX)));
         }
+    }
+
+    /// [Doubts](Self::doubt_identity) its identity for good: for a replica that writes once and is gone,
+    /// under an id under which others like it have written, who knows where. What it writes spreads and
+    /// is never announced; so nobody takes it for all there is, and replicas that meet send each other
+    /// such updates again each time.
+    pub fn doubt_identity_for_good(&mut self) {
+        self.is_identity_doubted = true;
+        self.is_doubted_for_good = true;
+    }
+
+    /// From now on refuses to write, until a peer has sent what it holds: for a replica that signs, so
+    /// that it cannot take a fresh id, and whose data may be older than what it has written. Whoever
+    /// wrote on could give two updates one name, and sign both.
+    ///
+    /// By itself, a replica that signs waits in the same way for a peer that announces writes of its
+    /// own which it does not hold: until that peer has sent its history, or for
+    /// [`Limits::own_history_wait_ms_max`], since a peer may also lie.
+    ///
+    /// ```
+    /// use scuttlebutt::{LocalUpdateError, LwwMap, Replica, Session, SessionConfig, SourceId};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.await_own_history();
+    /// let refused = replica.local_update(100.0, LwwMap::set("k", &1)?);
+    /// assert_eq!(refused, Err(LocalUpdateError::OwnHistoryAwaited));
+    ///
+    /// let mut session = Session::new(&mut replica, 100.0, SessionConfig::default());
+    /// let history = "{\"id\":\"B\",\"clock\":{\"A\":90}}\n[[\"j\",2],90,\"A\"]\n\"SYNC\"\n";
+    /// session.receive(&mut replica, 100.0, history.as_bytes())?;
+    /// replica.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn await_own_history(&mut self) {
+        self.own_history.is_awaited_from_anyone = true;
+    }
+
+    /// Whether this replica keeps its id although others may hold writes under it that are not here:
+    /// it waits for them, or some came back and nobody has promised that they are all. A store that is
+    /// read back in such a state must not pass for one that holds everything.
+    pub fn lacks_own_history(&self) -> bool {
+        let waits =
+            self.own_history.is_awaited_from_anyone || !self.own_history.awaited_from.is_empty();
+        self.signer.is_some() && (waits || self.returned.is_some())
+    }
+
+    /// A peer announced `vector`, and will send what it holds beyond ours.
+    pub(crate) fn history_announced(&mut self, link: Link, now_ms: f64, vector: &VersionVector) {
+        if self.signer.is_some() && self.is_identity_disputed_by(vector, now_ms) {
+            self.own_history.await_from(link, now_ms, &self.limits);
+        }
+    }
+
+    /// A peer has sent what it held beyond ours.
+    pub(crate) fn history_received(&mut self, link: Link) {
+        self.own_history.received_from(link);
     }
 
     /// Own writes that wait to be durable are not announced by that: there may be others before them
@@ -118,7 +217,8 @@ impl<M: Model> Replica<M> {
             self.withhold_own();
         }
         self.id = id;
+        self.own_history = OwnHistory::default();
         self.returned = None;
-        self.is_identity_doubted = false;
+        self.is_identity_doubted = self.is_doubted_for_good;
     }
 }

@@ -29,6 +29,7 @@ use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
+use identity::OwnHistory;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use promises::Promised;
 use sources::Sources;
@@ -45,7 +46,8 @@ pub(crate) use sources::{Source, SourceIndex};
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
 ///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored);
 /// - *identity:* [`is_identity_disputed_by`](Self::is_identity_disputed_by),
-///   [`doubt_identity`](Self::doubt_identity), [`renew_identity`](Self::renew_identity).
+///   [`doubt_identity`](Self::doubt_identity), [`renew_identity`](Self::renew_identity),
+///   [`await_own_history`](Self::await_own_history).
 ///
 /// Conversations with peers are [`Session`](crate::Session)s, which borrow the replica when bytes
 /// arrive or are wanted. A replica does not know how many there are.
@@ -90,6 +92,10 @@ pub struct Replica<M> {
     returned: Option<Timestamp>,
     /// What this replica writes is not announced yet: it may have forgotten writes before it.
     is_identity_doubted: bool,
+    /// That is never going to end.
+    is_doubted_for_good: bool,
+    /// Nothing is written: a peer may have writes of this replica to give back.
+    own_history: OwnHistory,
     /// The positions of what was let go since a store that keeps positions last asked.
     released: Option<Vec<u64>>,
     links: u32,
@@ -118,6 +124,8 @@ impl<M: Model> Replica<M> {
             outlived: VecDeque::new(),
             returned: None,
             is_identity_doubted: false,
+            is_doubted_for_good: false,
+            own_history: OwnHistory::default(),
             released: None,
             links: 0,
         }
@@ -199,6 +207,9 @@ impl<M: Model> Replica<M> {
         now_ms: f64,
         change: Change,
     ) -> Result<Update, LocalUpdateError> {
+        if self.own_history.is_awaited(now_ms) {
+            return Err(LocalUpdateError::OwnHistoryAwaited);
+        }
         self.check_room(&self.id, change.as_json().len())?;
         let mut clock = self.clock.clone();
         let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
@@ -346,7 +357,9 @@ impl<M: Model> Replica<M> {
         M: std::fmt::Debug,
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
-        let rest = (&self.clock, &self.returned, self.is_identity_doubted);
+        let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
+        let identity = (doubt, &self.own_history);
+        let rest = (&self.clock, &self.returned, identity);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
@@ -525,7 +538,7 @@ enum Merged {
 }
 
 /// Through which session an update came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Link(u32);
 
 impl Link {

@@ -54,6 +54,13 @@ pub enum LocalUpdateError {
     /// The largest timestamp there is has been used.
     #[error("no timestamp is left after {}", Timestamp::MAX)]
     TimeExhausted,
+    /// This replica keeps its id, and others may hold writes under it that are not here: see
+    /// [`Replica::await_own_history`]. Try again once a peer has sent what it holds.
+    #[error(
+        "others may hold writes of this replica that it has forgotten: it writes again once a peer has \
+         sent what it holds"
+    )]
+    OwnHistoryAwaited,
     /// The signer did not sign it.
     #[error(transparent)]
     Unsigned(#[from] SignError),

@@ -107,6 +107,9 @@ impl<M: Model> Replica<M> {
         if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
             // All that came back is complete, and what was written since is ours alone.
             self.returned = None;
+            if self.is_doubted_for_good {
+                return;
+            }
             self.is_identity_doubted = false;
             if let Some(newest) = source.newest() {
                 let id = self.id.clone();

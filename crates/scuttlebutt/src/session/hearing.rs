@@ -29,7 +29,7 @@ impl Session {
                 Ok(())
             }
             Frame::Digest(digest) => {
-                self.handle_digest(replica, digest);
+                self.handle_digest(replica, now_ms, digest);
                 Ok(())
             }
             Frame::HistorySent => {
@@ -37,6 +37,7 @@ impl Session {
                 let promise = self.receiving.history_received();
                 if self.config.direction.receives() {
                     replica.promise(&promise);
+                    replica.history_received(self.link);
                 }
                 self.emit(SessionEvent::HistoryReceived);
                 self.sync_if_done();
@@ -123,7 +124,10 @@ impl Session {
         }
     }
 
-    fn handle_digest<M: Model>(&mut self, replica: &Replica<M>, digest: Digest) {
+    fn handle_digest<M: Model>(&mut self, replica: &mut Replica<M>, now_ms: f64, digest: Digest) {
+        if self.config.direction.receives() {
+            replica.history_announced(self.link, now_ms, &digest.vector);
+        }
         self.tally.digests_received += 1;
         // Nothing is agreed on by one side alone.
         let agrees = self.config.announce_extensions && self.config.announces();

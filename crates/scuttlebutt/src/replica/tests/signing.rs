@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
+use crate::session::{Session, SessionConfig};
 
 /// Signs with the length of what it signs, and tells what it was shown.
 struct Telling {
@@ -79,4 +80,69 @@ fn i8_a_signed_update_fits_with_its_signature_or_not_at_all() {
         let outcome = r.local_update(10.0, LwwMap::set("k", &1).unwrap());
         assert_eq!(outcome.is_err(), is_refused, "{outcome:?}");
     }
+}
+
+fn write(r: &mut Replica<LwwMap>, now_ms: f64) -> Result<Update, LocalUpdateError> {
+    r.local_update(now_ms, LwwMap::set("k", &1).unwrap())
+}
+
+/// A peer that announced writes of ours, and what it has said so far.
+fn claimant(r: &mut Replica<LwwMap>, now_ms: f64) -> Session {
+    let mut session = Session::new(r, now_ms, SessionConfig::default());
+    session.receive(r, now_ms, b"{\"id\":\"B\",\"clock\":{\"R\":50}}\n").unwrap();
+    session
+}
+
+/// Another write could get the name of one that was forgotten, with a signature too.
+#[test]
+fn i3_a_signing_replica_writes_nothing_before_it_has_back_what_a_peer_announced() {
+    let (mut r, _shown) = signing("R");
+    let mut session = claimant(&mut r, 10.0);
+    assert_eq!(write(&mut r, 10.0), Err(LocalUpdateError::OwnHistoryAwaited));
+    session.receive(&mut r, 10.0, b"[[\"j\",1],50,\"R\",\"#16\"]\n").unwrap();
+    assert_eq!(write(&mut r, 10.0), Err(LocalUpdateError::OwnHistoryAwaited));
+    assert!(r.lacks_own_history());
+    session.receive(&mut r, 10.0, b"\"SYNC\"\n").unwrap();
+    assert!(!r.lacks_own_history());
+    let written = write(&mut r, 10.0).unwrap();
+    assert!(written.timestamp() > Timestamp::new(50.0).unwrap());
+    assert_eq!(r.version_vector().timestamp(r.id()), Some(written.timestamp()));
+}
+
+#[test]
+fn i3_all_that_announced_own_writes_are_waited_for() {
+    let (mut r, _shown) = signing("R");
+    let mut sessions = [claimant(&mut r, 10.0), claimant(&mut r, 11.0)];
+    for session in &mut sessions {
+        assert_eq!(write(&mut r, 12.0), Err(LocalUpdateError::OwnHistoryAwaited));
+        session.receive(&mut r, 12.0, b"\"SYNC\"\n").unwrap();
+    }
+    write(&mut r, 12.0).unwrap();
+}
+
+/// I8: a peer that lies holds it up so often, for so long.
+#[test]
+fn i8_waiting_for_what_never_comes_is_bounded() {
+    let (r, _shown) = signing("R");
+    let limits =
+        Limits { identity_renewals_max: 2, own_history_wait_ms_max: 5.0, ..Limits::default() };
+    let mut r = Replica { limits, ..r };
+    for begin in [10.0, 20.0] {
+        let _liars = [claimant(&mut r, begin), claimant(&mut r, begin + 4.0)];
+        let timestamp = r.newest_held(r.id());
+        assert_eq!(write(&mut r, begin + 4.5), Err(LocalUpdateError::OwnHistoryAwaited));
+        assert_eq!(r.newest_held(r.id()), timestamp);
+        write(&mut r, begin + 5.0).unwrap();
+    }
+    let _liar = claimant(&mut r, 30.0);
+    write(&mut r, 30.0).unwrap();
+}
+
+/// Without a key it takes a fresh id instead, or was given its own.
+#[test]
+fn a_replica_that_does_not_sign_waits_for_nobody() {
+    let mut r = replica("R");
+    let _session = claimant(&mut r, 10.0);
+    assert!(!r.lacks_own_history());
+    write(&mut r, 10.0).unwrap();
 }

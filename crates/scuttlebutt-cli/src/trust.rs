@@ -1,0 +1,282 @@
+//! Whose updates a command believes: from the options to a verifier, and again when the files change.
+//!
+//! Who may write and which signatures are good is for `scuttlebutt-security` to say; here it is put
+//! together, and read again on a signal.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use scuttlebutt::{Signer, SourceId, Trust, Update, Verifier};
+use scuttlebutt_security::{Ed25519Verifier, TrustList, is_ed25519_id, verify_batch};
+
+#[cfg(feature = "rsa-sha1")]
+use scuttlebutt_security::rsa_sha1::KeyTable;
+
+use crate::cli::{SignatureKind, TrustArgs};
+use crate::exit::Failure;
+use crate::key::Key;
+use crate::{data, signals};
+
+/// What is believed. Shared by its node and by whoever replaces it.
+pub(crate) struct Rules {
+    sources: Sources,
+    current: RwLock<Arc<Current>>,
+}
+
+/// Where the rules are read from.
+struct Sources {
+    list: Option<PathBuf>,
+    believes_ed25519: bool,
+    #[cfg_attr(not(feature = "rsa-sha1"), expect(dead_code, reason = "there is nothing to read"))]
+    rsa_keys: Option<PathBuf>,
+    /// The node's own key, which needs to stand nowhere.
+    own: Option<Arc<Key>>,
+}
+
+/// What they say.
+struct Current {
+    list: Option<TrustList>,
+    believes_ed25519: bool,
+    #[cfg(feature = "rsa-sha1")]
+    rsa_keys: KeyTable,
+    own: Option<SourceId>,
+}
+
+impl Rules {
+    /// The rules that the options ask for, if they ask for any.
+    pub(crate) async fn named(
+        args: &TrustArgs,
+        own: Option<Arc<Key>>,
+    ) -> Result<Option<Arc<Self>>, Failure> {
+        let TrustArgs { trust, verify, rsa_keys } = args;
+        if trust.is_none() && verify.is_empty() && rsa_keys.is_none() && own.is_none() {
+            return Ok(None);
+        }
+        let wants_rsa = verify.contains(&SignatureKind::RsaSha1);
+        #[cfg(not(feature = "rsa-sha1"))]
+        if wants_rsa || rsa_keys.is_some() {
+            return Err(crate::key::without_rsa("--verify rsa-sha1"));
+        }
+        if wants_rsa != rsa_keys.is_some() {
+            return Err(Failure::usage(
+                "--verify rsa-sha1 and --rsa-keys DIR belong together: whose keys are to be believed?",
+            ));
+        }
+        let own_is_rsa = own.as_ref().is_some_and(|key| !is_ed25519_id(key.id()));
+        if own_is_rsa && !wants_rsa {
+            return Err(Failure::usage(
+                "an RSA key signs with SHA-1, which is broken; if the network has members that know \
+                 nothing else, say so with --verify rsa-sha1 --rsa-keys DIR",
+            ));
+        }
+        let believes_ed25519 = verify.is_empty() || verify.contains(&SignatureKind::Ed25519);
+        if own.is_some() && !own_is_rsa && !believes_ed25519 {
+            return Err(Failure::usage(
+                "the key is an Ed25519 key: say --verify ed25519, too, or give an RSA key",
+            ));
+        }
+        let (list, rsa_keys) = (trust.clone(), rsa_keys.clone());
+        let sources = Sources { list, believes_ed25519, rsa_keys, own };
+        data::off_the_runtime(move || {
+            let current = RwLock::new(Arc::new(sources.read()?));
+            Ok(Some(Arc::new(Self { sources, current })))
+        })
+        .await?
+    }
+
+    /// Reads the files again on each SIGHUP. What was accepted before stays.
+    pub(crate) fn reload_on_hangup(self: &Arc<Self>) -> Result<(), Failure> {
+        let rules = self.clone();
+        signals::on_hangup(move || {
+            let rules = rules.clone();
+            async move {
+                let reading = rules.clone();
+                match data::off_the_runtime(move || reading.sources.read()).await {
+                    Ok(Ok(current)) => {
+                        tracing::info!("whom to believe was read again: {}", current.describe());
+                        *rules.current.write().unwrap_or_else(PoisonError::into_inner) =
+                            Arc::new(current);
+                    }
+                    Ok(Err(error)) | Err(error) => {
+                        tracing::error!("{error}; what was believed before is believed still");
+                    }
+                }
+            }
+        })
+    }
+
+    /// What speaks against each of these updates.
+    pub(crate) fn doubts(&self, updates: &[Update]) -> Vec<Option<Doubt>> {
+        self.current().doubts(updates)
+    }
+
+    fn current(&self) -> Arc<Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What speaks against an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    Unsigned,
+    NoKey,
+    NotTrusted,
+    BadSignature,
+}
+
+impl Verifier for Rules {
+    fn verify(&self, update: &Update) -> Trust {
+        self.current().verify(update)
+    }
+}
+
+impl Current {
+    fn is_listed(&self, id: &SourceId) -> bool {
+        self.own.as_ref() == Some(id) || self.list.as_ref().is_none_or(|list| list.contains(id))
+    }
+
+    fn describe(&self) -> String {
+        let list = match &self.list {
+            Some(list) => format!("{} sources listed", list.len()),
+            None => "anyone with a good signature".to_owned(),
+        };
+        #[cfg(feature = "rsa-sha1")]
+        let list = format!("{list}, {} RSA keys", self.rsa_keys.len());
+        list
+    }
+}
+
+impl Current {
+    /// Many at once, which for Ed25519 takes half the time.
+    fn doubts(&self, updates: &[Update]) -> Vec<Option<Doubt>> {
+        let mut doubts: Vec<_> =
+            updates.iter().map(|update| self.doubt_unverified(update)).collect();
+        let (mut places, mut batch) = (Vec::new(), Vec::new());
+        for (place, (update, doubt)) in updates.iter().zip(&mut doubts).enumerate() {
+            if doubt.is_some() {
+                continue;
+            }
+            if is_ed25519_id(update.source()) {
+                places.push(place);
+                batch.push(update.clone());
+            } else {
+                *doubt = bad_unless(self.verify(update));
+            }
+        }
+        for (place, trust) in places.into_iter().zip(verify_batch(&batch, &mut rand::rng())) {
+            doubts[place] = bad_unless(trust);
+        }
+        doubts
+    }
+
+    /// What speaks against an update before its signature is looked at.
+    fn doubt_unverified(&self, update: &Update) -> Option<Doubt> {
+        let source = update.source();
+        if !self.knows_key(source) {
+            Some(Doubt::NoKey)
+        } else if !self.is_listed(source) {
+            Some(Doubt::NotTrusted)
+        } else if update.extras().is_empty() {
+            Some(Doubt::Unsigned)
+        } else {
+            None
+        }
+    }
+
+    fn knows_key(&self, id: &SourceId) -> bool {
+        if is_ed25519_id(id) {
+            return self.believes_ed25519;
+        }
+        #[cfg(feature = "rsa-sha1")]
+        return self.rsa_keys.key(id).is_some();
+        #[cfg(not(feature = "rsa-sha1"))]
+        false
+    }
+}
+
+impl Verifier for Current {
+    fn verify(&self, update: &Update) -> Trust {
+        if !self.is_listed(update.source()) {
+            return Trust::Untrusted;
+        }
+        // No id of one kind is one of the other's.
+        if is_ed25519_id(update.source()) {
+            return match self.believes_ed25519 {
+                true => Ed25519Verifier.verify(update),
+                false => Trust::Untrusted,
+            };
+        }
+        #[cfg(feature = "rsa-sha1")]
+        return self.rsa_keys.verify(update);
+        #[cfg(not(feature = "rsa-sha1"))]
+        Trust::Untrusted
+    }
+}
+
+fn bad_unless(trust: Trust) -> Option<Doubt> {
+    (trust == Trust::Untrusted).then_some(Doubt::BadSignature)
+}
+
+impl Sources {
+    fn read(&self) -> Result<Current, Failure> {
+        let list = self.list.as_deref().map(|path| {
+            TrustList::read(path)
+                .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+        });
+        Ok(Current {
+            list: list.transpose()?,
+            believes_ed25519: self.believes_ed25519,
+            #[cfg(feature = "rsa-sha1")]
+            rsa_keys: rsa::read(self.rsa_keys.as_deref(), self.own.as_deref())?,
+            own: self.own.as_ref().map(|key| key.id().clone()),
+        })
+    }
+}
+
+#[cfg(feature = "rsa-sha1")]
+mod rsa {
+    //! The directory with the public keys of RSA sources.
+
+    use std::io::Read;
+    use std::path::Path;
+
+    use scuttlebutt_security::rsa_sha1::{KEYS_MAX, KeyTable, PublicKey};
+
+    use super::{Failure, Key};
+    use crate::key::{KEY_FILE_BYTES_MAX, PUBLIC_SUFFIX};
+
+    pub(super) fn read(dir: Option<&Path>, own: Option<&Key>) -> Result<KeyTable, Failure> {
+        let mut table = KeyTable::new(KEYS_MAX);
+        let mut add = |path: &Path, key| {
+            table
+                .insert(key)
+                .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+        };
+        if let Some(Key::Rsa(key)) = own {
+            add(Path::new("--key"), key.public().clone())?;
+        }
+        let Some(dir) = dir else { return Ok(table) };
+        let failed = |path: &Path, error: &dyn std::fmt::Display| {
+            Failure::failed(format!("{}: {error}", path.display()))
+        };
+        let mut weak = 0;
+        for entry in std::fs::read_dir(dir).map_err(|error| failed(dir, &error))? {
+            let path = entry.map_err(|error| failed(dir, &error))?.path();
+            // Secret keys may lie beside them.
+            if !path.as_os_str().to_string_lossy().ends_with(PUBLIC_SUFFIX) {
+                continue;
+            }
+            let mut file = Vec::new();
+            let opened = std::fs::File::open(&path).map_err(|error| failed(&path, &error))?;
+            let mut opened = opened.take(KEY_FILE_BYTES_MAX + 1);
+            opened.read_to_end(&mut file).map_err(|error| failed(&path, &error))?;
+            let key = PublicKey::from_pem(&file).map_err(|error| failed(&path, &error))?;
+            weak += usize::from(key.weakness().is_some());
+            add(&path, key)?;
+        }
+        if weak > 0 {
+            tracing::warn!("{}: {weak} keys are too short to be safe", dir.display());
+        }
+        Ok(table)
+    }
+}

@@ -1,0 +1,223 @@
+//! Nodes that sign, and believe whom they were told to.
+#![cfg(unix)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Folder, PATIENCE, Running, command, done, fails, run};
+
+/// A key, with its id.
+fn key(folder: &Folder, name: &str) -> (String, String) {
+    let path = folder.file(name);
+    let id = done(&["keygen", &path]).trim_end().to_owned();
+    (path, id)
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn has(peer: &str, key: &str) -> bool {
+    run(&["get", "--peer", peer, key]).code == Some(0)
+}
+
+#[test]
+fn only_what_is_signed_by_those_listed_counts() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let (ben, _) = key(&folder, "ben.key");
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("# who may write\n{ada_id} # Ada\n")).unwrap();
+    let (_serve, peer) = Running::serve(&["--trust", &trusted]);
+
+    done(&["set", "--peer", &peer, "--key", &ada, "by", "1"]);
+    fails(&["set", "--peer", &peer, "--key", &ben, "by", "2"], 6, "did not accept");
+    fails(&["set", "--peer", &peer, "by", "3"], 6, "did not accept");
+    assert_eq!(done(&["get", "--peer", &peer, "by"]), "1\n");
+    // Again under the same id, later than before.
+    done(&["set", "--peer", &peer, "--key", &ada, "by", "4"]);
+    done(&["set", "--peer", &peer, "--key", &ada, "also", "5"]);
+    assert_eq!(done(&["dump", "--peer", &peer]), "{\"also\":5,\"by\":4}\n");
+    let updates = done(&["dump", "--peer", &peer, "--updates"]);
+    assert!(updates.lines().all(|line| line.contains(&ada_id)), "{updates}");
+}
+
+#[test]
+fn without_a_list_any_good_signature_counts() {
+    let folder = Folder::new();
+    let (ada, _) = key(&folder, "ada.key");
+    let (_serve, peer) = Running::serve(&["--verify", "ed25519"]);
+    done(&["set", "--peer", &peer, "--key", &ada, "k", "1"]);
+    fails(&["set", "--peer", &peer, "k", "2"], 6, "did not accept");
+}
+
+#[test]
+fn a_hangup_reads_the_list_again_and_a_wrong_one_changes_nothing() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, "").unwrap();
+    let (serve, peer) = Running::serve(&["--trust", &trusted]);
+    let set = ["set", "--peer", &peer, "--key", &ada, "k", "1"];
+    fails(&set, 6, "did not accept");
+
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    serve.signal("HUP");
+    serve.wait_for_log("1 sources listed");
+    done(&set);
+
+    std::fs::write(&trusted, "two words\n").unwrap();
+    serve.signal("HUP");
+    serve.wait_for_log("line 1: it has more than one word");
+    done(&set);
+
+    std::fs::write(&trusted, "").unwrap();
+    serve.signal("HUP");
+    serve.wait_for_log("0 sources listed");
+    fails(&set, 6, "did not accept");
+    assert_eq!(done(&["get", "--peer", &peer, "k"]), "1\n", "what was accepted stays");
+}
+
+#[test]
+fn readers_believe_whom_they_were_told_to() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    // It knows no keys, and passes on what it is told.
+    let (_relay, peer) = Running::serve(&[]);
+    done(&["set", "--peer", &peer, "--key", &ada, "true", "1"]);
+    done(&["set", "--peer", &peer, "false", "1"]);
+    assert_eq!(done(&["dump", "--peer", &peer]), "{\"false\":1,\"true\":1}\n");
+    let dumped = run(&["dump", "--peer", &peer, "--trust", &trusted]);
+    assert_eq!((dumped.code, &*dumped.out), (Some(0), "{\"true\":1}\n"));
+    assert!(dumped.err.contains("1 left out"), "{}", dumped.err);
+    assert_eq!(run(&["get", "--peer", &peer, "--verify", "ed25519", "true"]).out, "1\n");
+    assert_eq!(run(&["get", "--peer", &peer, "--verify", "ed25519", "false"]).code, Some(1));
+    let watch = Running::watch(&["--peer", &peer, "--trust", &trusted, "--history"]);
+    assert!(watch.line().starts_with("\"true\"\t1\t"));
+    done(&["set", "--peer", &peer, "false", "2"]);
+    // The writer, too, leaves out what is not signed, and says so.
+    assert_eq!(run(&["set", "--peer", &peer, "--key", &ada, "true", "2"]).code, Some(0));
+    assert!(watch.line().starts_with("\"true\"\t2\t"));
+}
+
+/// What was written by way of one peer is not hidden by what was written by way of another.
+#[test]
+fn i2_one_key_may_write_through_several_peers() {
+    let folder = Folder::new();
+    let (ada, _) = key(&folder, "ada.key");
+    let (_first, first) = Running::serve(&[]);
+    let (_second, second) = Running::serve(&[]);
+    done(&["set", "--peer", &first, "--key", &ada, "a", "1"]);
+    done(&["set", "--peer", &second, "--key", &ada, "b", "2"]);
+    done(&["set", "--peer", &first, "--key", &ada, "c", "3"]);
+    let (_third, third) = Running::serve(&["--peer", &first, "--peer", &second]);
+    for peer in [&first, &second, &third] {
+        until("all three", || done(&["dump", "--peer", peer]) == "{\"a\":1,\"b\":2,\"c\":3}\n");
+    }
+}
+
+#[test]
+fn a_node_signs_what_it_is_told_to_write() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let dir = folder.file("data");
+    fails(&["set", "--data", &dir, "k", "1"], 3, "no node has");
+    let (_serve, peer) = Running::serve(&["--data", &dir, "--key", &ada]);
+    done(&["set", "--data", &dir, "k", "1"]);
+    fails(&["emit", "--data", &dir, "tick"], 1, "the node holds a map");
+    let updates = done(&["dump", "--peer", &peer, "--updates", "--verify", "ed25519"]);
+    assert!(updates.contains(&ada_id) && updates.contains("\"ed25519:"), "{updates}");
+    // It believes itself, and nobody without a key.
+    fails(&["set", "--peer", &peer, "k", "2"], 6, "did not accept");
+}
+
+#[test]
+fn a_directory_belongs_to_one_key() {
+    let folder = Folder::new();
+    let ((ada, ada_id), (ben, _)) = (key(&folder, "ada.key"), key(&folder, "ben.key"));
+    let dir = folder.file("data");
+    let serve = |more: &[&str]| {
+        let mut all = vec!["serve", "--tcp", "127.0.0.1:0", "--data", &dir];
+        all.extend(more);
+        command(&all)
+    };
+    // From without a key to one.
+    for more in [&[][..], &["--key", &ada]] {
+        let mut running = Running::spawn(&mut serve(more));
+        assert!(running.line().starts_with("listening"));
+        done(&["set", "--data", &dir, &format!("with {} words", more.len()), "1"]);
+        running.signal("TERM");
+        running.wait();
+    }
+    for more in [&[][..], &["--key", &ben]] {
+        let ended = serve(more).output().unwrap();
+        let err = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{err}");
+        assert!(err.contains(&format!("was written with the key of {ada_id}")), "{err}");
+    }
+}
+
+/// A file that was set back in place shows nothing of it; the peers do.
+#[test]
+fn i3_a_node_that_was_set_back_takes_back_what_it_signed_before_it_writes() {
+    let folder = Folder::new();
+    let (ada, _) = key(&folder, "ada.key");
+    let (dir, file) = (folder.file("data"), folder.file("data/scuttlebutt.redb"));
+    let (_peer, peer) = Running::serve(&["--verify", "ed25519"]);
+    let arguments = ["--data", &dir, "--key", &ada, "--peer", &peer];
+    let (mut node, _) = Running::serve(&arguments);
+    done(&["set", "--data", &dir, "early", "1"]);
+    node.signal("TERM");
+    node.wait();
+    let snapshot = std::fs::read(&file).unwrap();
+    let (mut node, _) = Running::serve(&arguments);
+    done(&["set", "--data", &dir, "late", "2"]);
+    until("late", || has(&peer, "late"));
+    node.signal("TERM");
+    node.wait();
+    let mut set_back = std::fs::File::create(&file).unwrap();
+    std::io::Write::write_all(&mut set_back, &snapshot).unwrap();
+    drop(set_back);
+
+    let (node, address) = Running::serve(&arguments);
+    node.wait_for_log("peers hold updates of this node's key that it does not");
+    until("late again", || has(&address, "late"));
+    until("writing again", || run(&["set", "--data", &dir, "again", "3"]).code == Some(0));
+    for peer in [&peer, &address] {
+        let all = "{\"again\":3,\"early\":1,\"late\":2}\n";
+        let sorted = || {
+            let dump = done(&["dump", "--peer", peer]);
+            dump.contains("again") && dump.contains("early") && dump.contains("late")
+        };
+        until(all, sorted);
+    }
+    // A backup shows that it is one.
+    let backup = folder.file("backup");
+    assert_eq!(run(&["backup", &backup, "--data", &dir]).code, Some(0));
+    drop(node);
+    let (_alone, _) = Running::serve(&["--data", &backup, "--key", &ada]);
+    fails(&["set", "--data", &backup, "k", "1"], 1, "it writes again once a peer");
+}
+
+#[test]
+fn what_does_not_fit_together_is_said() {
+    let folder = Folder::new();
+    let serve = |more: &[&str], code, message: &str| {
+        let mut all = vec!["serve", "--memory", "--tcp", "127.0.0.1:0"];
+        all.extend(more);
+        fails(&all, code, message);
+    };
+    serve(&["--trust", &folder.file("none")], 1, "No such file");
+    if cfg!(feature = "rsa-sha1") {
+        serve(&["--verify", "rsa-sha1"], 2, "belong together");
+    } else {
+        serve(&["--verify", "rsa-sha1"], 2, "--features rsa-sha1");
+    }
+}
