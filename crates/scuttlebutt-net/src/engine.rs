@@ -104,9 +104,10 @@ impl<M: Model> Engine<M> {
             "" => tracing::Span::none(),
             name => tracing::info_span!("named", name),
         };
-        let session = connection::drive(self, halves, config, shutdown, &mut recorder);
         tokio::select! {
-            ended = session.instrument(span) => ended?,
+            // Made here, and not before: a future that is moved takes its room twice.
+            ended = connection::drive(self, halves, config, shutdown, &mut recorder)
+                    .instrument(span) => ended?,
             error = struck_off(place.as_ref()) => return Err(error.into()),
         }
         Ok(record.status())

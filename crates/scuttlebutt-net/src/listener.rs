@@ -155,8 +155,10 @@ async fn serve<M: Model + Send + 'static>(
     let remote = accepted.remote.clone();
     let waited_ms = engine.limits.handshake_wait_ms_max;
     let mut shutdown = engine.shutdown.subscribe();
+    // Apart: a handshake takes room that the connection, which outlives it by far, does not need.
+    let established = Box::pin(accepted.establish());
     let halves = tokio::select! {
-        halves = accepted.establish() => halves?,
+        halves = established => halves?,
         () = tokio::time::sleep(Duration::from_millis(waited_ms)) => {
             return Err(TlsError::Slow { waited_ms }.into());
         }

@@ -178,7 +178,9 @@ pub(crate) async fn dial<M>(engine: &Engine<M>, address: &Address) -> Result<Hal
         Some(error) => LinkError::Tls(error),
         None => LinkError::Dial { address: address.clone(), error: Arc::new(error) },
     };
-    match tokio::time::timeout(wait, stream::dial(address, &engine.tls)).await {
+    // Apart: a handshake takes room that the connection, which outlives it by far, does not need.
+    let dialled = Box::pin(stream::dial(address, &engine.tls));
+    match tokio::time::timeout(wait, dialled).await {
         Ok(halves) => halves.map_err(failed),
         Err(_) => Err(failed(std::io::Error::new(
             std::io::ErrorKind::TimedOut,
