@@ -1,7 +1,7 @@
 //! The arithmetic of signing, in a time that depends on the lengths of the key's numbers only.
 //!
-//! `rsa` 0.9 computes in a time that depends on the numbers themselves (RUSTSEC-2023-0071), and several
-//! times longer. It reads keys, makes them and verifies, which takes nothing that is secret; this signs.
+//! `rsa` 0.9 computes in a time that depends on the numbers themselves (RUSTSEC-2023-0071), which
+//! blinding hides only in part. It reads keys, makes them and verifies; this signs.
 
 use std::sync::Arc;
 
