@@ -170,8 +170,9 @@ pub(crate) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(crate) fn of(first: u64, row: &'a [u8]) -> Self {
-        Self { rest: row.get(SUM_BYTES..).unwrap_or_default(), is_whole: is_whole(first, row) }
+    /// `is_whole` is what [`is_whole`] says of the row.
+    pub(crate) fn of(row: &'a [u8], is_whole: bool) -> Self {
+        Self { rest: row.get(SUM_BYTES..).unwrap_or_default(), is_whole }
     }
 }
 
@@ -329,7 +330,7 @@ mod tests {
         assert!(block.seal().len() <= BLOCK_BYTES_MAX && count > 80, "{count}");
         assert!(Block::new(1).has_room(1 << 20), "one that fits nowhere");
         let resumed = Block::resume(1, block.seal());
-        assert_eq!(Records::of(1, &resumed.bytes).count(), count);
+        assert_eq!(Records::of(&resumed.bytes, true).count(), count);
     }
 
     /// Whatever byte of a block changes, it is noticed, and only the records it is in are lost.
@@ -348,7 +349,7 @@ mod tests {
             damaged[at] ^= 0x10;
             assert!(!is_whole(1, &damaged));
             let (mut left, mut named) = (0, Vec::new());
-            for found in Records::of(1, &damaged) {
+            for found in Records::of(&damaged, false) {
                 match found {
                     Found::Whole(..) => left += 1,
                     Found::Damaged(position) => named.push(position),
@@ -371,7 +372,7 @@ mod tests {
         /// A checksum vouches for the bytes, not for who wrote them.
         #[test]
         fn what_was_never_a_record_does_no_harm(mut bytes: Vec<u8>) {
-            let found = Records::of(0, &bytes).filter(|found| matches!(found, Found::Whole(..)));
+            let found = Records::of(&bytes, false).filter(|found| matches!(found, Found::Whole(..)));
             prop_assert_eq!(found.count(), 0);
             bytes.insert(0, MARK);
             if let Some((record, _)) = Record::read(&bytes) {

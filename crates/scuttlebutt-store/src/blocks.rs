@@ -82,7 +82,7 @@ impl Blocks {
             return Err(redb::Error::Corrupted(message));
         }
         let records = || {
-            Records::of(first, &row).filter_map(|found| match found {
+            Records::of(&row, true).filter_map(|found| match found {
                 Found::Whole(record, bytes) => Some((record.position, bytes)),
                 Found::Damaged(_) => None,
             })

@@ -141,7 +141,7 @@ fn count(
         summary.oldest = Some(summary.oldest.map_or(at, |oldest| oldest.min(at)));
         summary.newest = summary.newest.max(Some(at));
     }
-    let update_bytes = scan.bytes;
+    let update_bytes = scan.decoder.bytes;
     let mut damage = scan.finish(path)?;
     let (vector, vector_entries) = read_vector(transaction, path)?;
     damage.vector_entries = vector_entries;

@@ -1,25 +1,27 @@
 //! Giving a replica back what the store kept for it.
 //!
-//! One thread reads, checks and decodes while the caller's builds the replica: each is about half of
-//! the work.
+//! One thread reads and checks while the caller's takes apart what was read and builds the replica: each is
+//! about half of the work, and all that stays in memory is allocated by one thread.
 
+use std::collections::VecDeque;
+use std::iter;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use redb::ReadableDatabase;
-use scuttlebutt::{Model, Replica, Update};
+use scuttlebutt::{Model, Replica};
 
 use crate::contained::guarded;
 use crate::error::{Context, StoreError};
-use crate::scan::{Scan, read_vector};
+use crate::scan::{Reader, Rows, Scan, read_vector};
 use crate::store::Store;
 
-/// Updates that are handed over at a time.
-const BATCH_UPDATES: usize = 512;
+/// Bytes of blocks that are handed over at a time.
+const BATCH_BYTES_MIN: usize = 128 << 10;
 
 /// Batches that may wait to be built into the replica.
-const BATCHES_WAITING_MAX: usize = 8;
+const BATCHES_WAITING_MAX: usize = 4;
 
 /// How far loading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,24 +65,33 @@ impl Store {
             let step = self.limits.progress_updates.max(1);
             let mut updates = 0;
             replica.wait_for_store();
+            let Scan { reader, decoder } = &mut scan;
             thread::scope(|scope| {
-                let (decoded, batches) = mpsc::sync_channel::<Decoded>(BATCHES_WAITING_MAX);
-                let reader = thread::Builder::new().name("scuttlebutt-load".into());
-                let scan = &mut scan;
-                let reader = reader.spawn_scoped(scope, move || decode(scan, &decoded)).map_err(
-                    |error| StoreError::io(path, "starting a thread to read with", error),
-                )?;
+                let (read, batches) = mpsc::sync_channel::<Batch>(BATCHES_WAITING_MAX);
+                let (used, again) = mpsc::channel();
+                let thread = thread::Builder::new().name("scuttlebutt-load".into());
+                let thread =
+                    thread.spawn_scoped(scope, move || read_all(reader, &read, &again)).map_err(
+                        |error| StoreError::io(path, "starting a thread to read with", error),
+                    )?;
                 let mut reported = 0;
-                let updates = batches.into_iter().flat_map(|batch| {
-                    if updates >= reported + step {
-                        reported = updates;
-                        progress(Progress::at(updates, batch.share_before));
+                let mut decoded = VecDeque::new();
+                let updates = iter::from_fn(|| {
+                    while decoded.is_empty() {
+                        let batch = batches.recv().ok()?;
+                        if updates >= reported + step {
+                            reported = updates;
+                            progress(Progress::at(updates, batch.share_before));
+                        }
+                        decoder.decode(&batch.rows, &mut decoded);
+                        updates += decoded.len() as u64;
+                        // Whoever reads may have come to the end.
+                        let _ = used.send(batch.rows);
                     }
-                    updates += batch.updates.len() as u64;
-                    batch.updates
+                    decoded.pop_front()
                 });
                 replica.restore_at(updates, &vector);
-                reader.join().map_err(|panic| resume_unwind(panic))
+                thread.join().map_err(|panic| resume_unwind(panic))
             })?;
             if !self.is_id_fresh {
                 // Nothing in a file tells that all of it was set back to an earlier state.
@@ -98,24 +109,20 @@ impl Store {
 }
 
 /// What one thread hands to the other.
-struct Decoded {
-    updates: Vec<(u64, Update)>,
+struct Batch {
+    rows: Rows,
     /// The share of all blocks that was handed over before.
     share_before: f64,
 }
 
-/// Hands over what is read, until that is all or nobody takes it any more.
-fn decode(scan: &mut Scan, decoded: &SyncSender<Decoded>) {
+/// Hands over what is read, until that is all or nobody takes it any more. What was used is filled again.
+fn read_all(reader: &mut Reader, read: &SyncSender<Batch>, again: &Receiver<Rows>) {
     loop {
-        let share_before = scan.blocks_seen as f64 / scan.blocks_total.max(1) as f64;
-        let mut updates = Vec::new();
-        for block in scan.by_ref() {
-            updates.extend(block);
-            if updates.len() >= BATCH_UPDATES {
-                break;
-            }
-        }
-        if updates.is_empty() || decoded.send(Decoded { updates, share_before }).is_err() {
+        let share_before = reader.share();
+        let mut rows = again.try_recv().unwrap_or_default();
+        if !reader.read(&mut rows, BATCH_BYTES_MIN)
+            || read.send(Batch { rows, share_before }).is_err()
+        {
             return;
         }
     }

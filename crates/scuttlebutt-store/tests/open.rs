@@ -234,7 +234,7 @@ fn loading_tells_how_far_it_is() {
     let (store, _) = Store::open(dir.path(), tenths).unwrap();
     let mut seen = Vec::new();
     store.load(Replica::new(store.id(), LwwMap::new()), |at| seen.push(at)).unwrap();
-    assert!((6..=11).contains(&seen.len()), "{seen:?}");
+    assert!((3..=11).contains(&seen.len()), "{seen:?}");
     assert!(seen.iter().all(|at| (9_000..11_000).contains(&at.updates_total)), "{seen:?}");
     let last = seen.last().unwrap();
     assert_eq!((last.updates, last.updates_total), (10_000, 10_000));

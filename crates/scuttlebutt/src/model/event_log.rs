@@ -124,9 +124,10 @@ impl EventLog {
 }
 
 impl EventLog {
-    /// Lets go of what is too much now that `update`, with this name, is there.
-    fn retain(&mut self, name: &str, update: &Update) -> Merge {
+    /// Lets go of what is too much now that `update` is there.
+    fn retain(&mut self, update: &Update) -> Merge {
         let Some((retention, names)) = &mut self.retained else { return Merge::kept() };
+        let name = json::elements(update.change()).next().unwrap_or_default();
         let kept = names.entry(json::to_js_string(name)).or_default();
         kept.insert(update);
         let mut gone = Vec::new();
@@ -143,18 +144,14 @@ impl EventLog {
 
 impl Model for EventLog {
     fn apply(&mut self, update: &Update) -> Merge {
-        // Without decoding what is not looked at.
-        match Some(update.change())
-            .filter(|change| json::kind(change) == json::Kind::Array)
-            .and_then(|change| json::elements(change).next())
-        {
-            Some(name) if is_proto(name) => {
+        match name_of(update) {
+            Some(Name::Proto) => {
                 Merge::invalid("`__proto__` is no event name: replicas of the original refuse it")
             }
-            Some(name) => {
+            Some(Name::Other) => {
                 let (at, source) = (update.timestamp(), update.source());
                 self.events.insert(update.clone(), |held| held.cmp_id(at, source));
-                self.retain(name, update)
+                self.retain(update)
             }
             None => Merge::invalid("an event is an array that starts with its name"),
         }
@@ -178,12 +175,23 @@ impl Model for EventLog {
     }
 }
 
-/// Whether this JSON text, taken for a name, is `__proto__`.
-fn is_proto(name: &str) -> bool {
-    match json::kind(name) {
-        json::Kind::String => name == "\"__proto__\"",
-        _ => json::to_js_string(name).as_str() == Some("__proto__"),
-    }
+enum Name {
+    Proto,
+    Other,
+}
+
+/// Which name an event has, if the update is one. Looks at no more than that takes.
+fn name_of(update: &Update) -> Option<Name> {
+    let change = update.change_bytes();
+    let is_proto = if change.starts_with(b"[\"") {
+        change.starts_with(b"[\"__proto__\"")
+    } else if change.starts_with(b"[") {
+        let name = json::elements(update.change()).next()?;
+        json::to_js_string(name).as_str() == Some("__proto__")
+    } else {
+        return None;
+    };
+    Some(if is_proto { Name::Proto } else { Name::Other })
 }
 
 /// One event, decoded from the update that carries it.
