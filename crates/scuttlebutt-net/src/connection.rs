@@ -34,11 +34,12 @@ pub(crate) async fn drive<M: Model>(
     observer: &mut impl Observer,
 ) -> Result<(), LinkError> {
     let session = shared.write(|replica| Session::new(replica, now_ms(), config));
-    let (input_max, output_max, shutdown_wait) = shared.read(|replica| {
+    let (input_max, output_max, unasked_max, shutdown_wait) = shared.read(|replica| {
         let limits = replica.limits();
         (
             limits.input_bytes_max.max(INPUT_BYTES_MIN),
             limits.output_bytes_max.max(1),
+            limits.unasked_updates_max.max(1),
             Duration::from_millis(limits.shutdown_wait_ms_max),
         )
     });
@@ -46,6 +47,8 @@ pub(crate) async fn drive<M: Model>(
         shared,
         session,
         changed: shared.subscribe(),
+        unasked: shared.unasked(),
+        unasked_max,
         reader,
         writer,
         input: vec![0; INPUT_BYTES_MIN],
@@ -63,6 +66,8 @@ struct Connection<'a, M, R, W> {
     shared: &'a Arc<Shared<M>>,
     session: Session,
     changed: watch::Receiver<Revision>,
+    unasked: watch::Receiver<usize>,
+    unasked_max: usize,
     reader: R,
     writer: W,
     input: Vec<u8>,
@@ -83,6 +88,7 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
     ) -> Result<(), LinkError> {
         let mut must_end_by: Option<tokio::time::Instant> = None;
         loop {
+            self.settle();
             self.pull();
             if let Some(end) = self.report(observer) {
                 if !matches!(end, Err(LinkError::Session(_))) {
@@ -109,8 +115,10 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
             }
             let timeout = self.session.next_timeout();
             let mut came_much = false;
+            // Who sends more than can be verified is not read from, so that others have their turn.
+            let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
             tokio::select! {
-                read = self.reader.read(&mut self.input), if !self.peer_has_ended => {
+                read = self.reader.read(&mut self.input), if has_room && !self.peer_has_ended => {
                     let count = read?;
                     self.received(count, observer)?;
                     came_much = count > INPUT_BYTES_MIN;
@@ -119,7 +127,9 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                     self.sent(written?, observer)?;
                 }
                 // Sent on by `pull`; whoever cannot take more now need not know that there is more.
-                _ = self.changed.changed(), if self.output.is_empty() => {}
+                _ = self.changed.changed(),
+                    if self.output.is_empty() || self.session.awaits_verdicts() => {}
+                _ = self.unasked.changed(), if !has_room => {}
                 () = at(timeout), if timeout.is_some() => {
                     // A failure is reported by its event.
                     let _ = self.session.handle_timeout(now_ms());
@@ -138,6 +148,15 @@ impl<M: Model, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<'_, M, R,
                 // A peer with much to say lets timers and other sessions have their turn.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Takes note of verdicts on what the peer sent.
+    fn settle(&mut self) {
+        let session = &mut self.session;
+        if session.awaits_verdicts() && self.shared.read(|replica| session.has_verdicts(replica)) {
+            // A failure is reported by its event.
+            let _ = self.shared.write(|replica| session.settle(replica));
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Shared<M> {
     /// Apart from the revision, which also changes with every write: hundreds of writers that wait
     /// for their own would wake one another each time.
     durable: watch::Sender<u64>,
+    /// How many updates wait that nobody has been asked about.
+    unasked: watch::Sender<usize>,
     id: watch::Sender<SourceId>,
     own_id: OwnId,
     /// How often the id may still be changed.
@@ -38,6 +40,7 @@ impl<M: Model> Shared<M> {
         Arc::new(Self {
             revision: watch::Sender::new(replica.revision()),
             durable: watch::Sender::new(replica.durable()),
+            unasked: watch::Sender::new(replica.questions()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
@@ -59,6 +62,9 @@ impl<M: Model> Shared<M> {
             self.renew_id(&mut replica);
         }
         let (revision, durable) = (replica.revision(), replica.durable());
+        // Under the lock, so that the last to tell knows best.
+        let questions = replica.questions();
+        self.unasked.send_if_modified(|known| std::mem::replace(known, questions) != questions);
         drop(replica);
         raise(&self.revision, revision);
         raise(&self.durable, durable);
@@ -114,6 +120,11 @@ impl<M: Model> Shared<M> {
     /// The position below which everything is as durable as the store promises, as it moves.
     pub(crate) fn durable(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
+    }
+
+    /// How many updates wait that the verifier has not been asked about, as it changes.
+    pub(crate) fn unasked(&self) -> watch::Receiver<usize> {
+        self.unasked.subscribe()
     }
 
     /// A model that panicked leaves the replica as it was between two steps; going on serves the
