@@ -5,6 +5,7 @@ use std::sync::Arc;
 use scuttlebutt::{Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier};
 use scuttlebutt_store::{Progress, Store};
 
+use crate::asking::{AskLater, Asking};
 use crate::engine::Engine;
 use crate::error::StartError;
 use crate::keeper::Keeper;
@@ -81,7 +82,10 @@ impl<M: Model + Send + 'static> Builder<M> {
     }
 
     /// Asks `verifier` about every update from outside before it has any effect: see
-    /// [`Replica::verify_with`]. It is asked while the node's replica waits. What the store holds was
+    /// [`Replica::verify_with`]. It is asked in batches ([`Verifier::verify_all`]), on threads of their
+    /// own, while the node goes on; what it cannot say yet ([`Trust::Later`](scuttlebutt::Trust::Later))
+    /// it is asked again, and meanwhile only that source waits. It should not take long: as many calls as
+    /// [`Limits::verify_batches_max`] that do not return hold up all others. What the store holds was
     /// accepted before, and is not verified again.
     #[must_use]
     pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
@@ -179,8 +183,8 @@ impl<M: Model + Send + 'static> Builder<M> {
             None => self.id.unwrap_or_else(fresh_id),
         };
         let mut empty = Replica::with_limits(id, self.model, self.limits);
-        if let Some(verifier) = self.verifier {
-            empty = empty.verify_with(verifier);
+        if self.verifier.is_some() {
+            empty = empty.verify_with(AskLater);
         }
         let (mut replica, store) = match self.store {
             Some(store) => {
@@ -201,6 +205,9 @@ impl<M: Model + Send + 'static> Builder<M> {
         }
         let engine = Engine::new(replica, store, own_id, self.tls);
         Keeper::start(&engine);
+        if let Some(verifier) = self.verifier {
+            Asking::start(&engine, verifier);
+        }
         let node = Node::of(engine, self.config);
         for address in &self.listen {
             node.listen(address).await?;

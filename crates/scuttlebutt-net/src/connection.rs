@@ -44,6 +44,8 @@ pub(crate) async fn drive<M: Model>(
         changed: shared.subscribe(),
         reader: halves.reader,
         writer: halves.writer,
+        unasked: shared.unasked(),
+        unasked_max: limits.unasked_updates_max.max(1),
         input: vec![0; INPUT_BYTES_MIN],
         input_max: limits.input_bytes_max.max(INPUT_BYTES_MIN),
         output: Vec::new(),
@@ -64,6 +66,8 @@ struct Connection<'a, M> {
     changed: watch::Receiver<Revision>,
     reader: Reader,
     writer: Writer,
+    unasked: watch::Receiver<usize>,
+    unasked_max: usize,
     input: Vec<u8>,
     input_max: usize,
     output: Vec<u8>,
@@ -89,6 +93,7 @@ impl<M: Model> Connection<'_, M> {
         let alarm = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(alarm);
         loop {
+            self.settle();
             self.pull();
             if let Some(end) = self.report(observer) {
                 if !matches!(end, Err(LinkError::Session(_))) {
@@ -127,8 +132,10 @@ impl<M: Model> Connection<'_, M> {
                 alarm.as_mut().reset(due);
             }
             let mut came_much = false;
+            // Who sends more than can be verified is not read from, so that others have their turn.
+            let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
             tokio::select! {
-                read = self.reader.read(&mut self.input), if !self.peer_has_ended => {
+                read = self.reader.read(&mut self.input), if has_room && !self.peer_has_ended => {
                     let count = read?;
                     self.received(count, observer)?;
                     came_much = count > INPUT_BYTES_MIN;
@@ -138,7 +145,9 @@ impl<M: Model> Connection<'_, M> {
                     self.sent(written?, observer)?;
                 }
                 // Sent on by `pull`; whoever cannot take more now need not know that there is more.
-                _ = self.changed.changed(), if self.output.is_empty() => {}
+                _ = self.changed.changed(),
+                    if self.output.is_empty() || self.session.awaits_verdicts() => {}
+                _ = self.unasked.changed(), if !has_room => {}
                 () = at(timeout), if timeout.is_some() => {
                     // A failure is reported by its event.
                     let _ = self.session.handle_timeout(now_ms());
@@ -162,6 +171,15 @@ impl<M: Model> Connection<'_, M> {
                 // A peer with much to say lets timers and other sessions have their turn.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Takes note of verdicts on what the peer sent.
+    fn settle(&mut self) {
+        let session = &mut self.session;
+        if session.awaits_verdicts() && self.shared.read(|replica| session.has_verdicts(replica)) {
+            // A failure is reported by its event.
+            let _ = self.shared.write(|replica| session.settle(replica));
         }
     }
 

@@ -72,7 +72,22 @@ pub(crate) async fn load<M: Model>(
 ) -> Result<Imported, FileError> {
     let mut import = engine.shared.write(|replica| Import::new(replica, now_ms()));
     let mut portion = vec![0; PORTION_BYTES];
+    let mut changed = engine.shared.subscribe();
+    let mut shutdown = engine.shutdown.subscribe();
     loop {
+        while import.awaits_verdicts() {
+            changed.mark_unchanged();
+            engine.shared.write(|replica| import.settle(replica))?;
+            if import.awaits_verdicts() {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    _ = shutdown.wait_for(|is_down| *is_down) => {
+                        let what = "the node was shut down before the file was verified";
+                        return Err(io::Error::new(io::ErrorKind::Interrupted, what).into());
+                    }
+                }
+            }
+        }
         let count = reader.read(&mut portion).await?;
         if count == 0 {
             return Ok(engine.shared.write(|replica| import.finish(replica, now_ms()))?);

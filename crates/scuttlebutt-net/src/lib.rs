@@ -11,6 +11,7 @@
 pub mod guide;
 
 mod address;
+mod asking;
 mod backoff;
 mod builder;
 mod connection;

@@ -19,6 +19,8 @@ pub(crate) struct Shared<M> {
     /// Apart from the revision, which also changes with every write: hundreds of writers that wait
     /// for their own would wake one another each time.
     durable: watch::Sender<Durable>,
+    /// How many updates wait that nobody has been asked about.
+    unasked: watch::Sender<usize>,
     id: watch::Sender<SourceId>,
     own_id: OwnId,
     /// How often the id may still be changed.
@@ -41,6 +43,7 @@ impl<M: Model> Shared<M> {
         Arc::new(Self {
             revision: watch::Sender::new(replica.revision()),
             durable: watch::Sender::new(Durable { below: replica.durable(), failure: None }),
+            unasked: watch::Sender::new(replica.questions()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
@@ -64,6 +67,9 @@ impl<M: Model> Shared<M> {
         }
         let (revision, durable) = (replica.revision(), replica.durable());
         let has_news_for_store = replica.lacks_own_history() != lacked_own_history;
+        // Under the lock, so that the last to tell knows best.
+        let questions = replica.questions();
+        self.unasked.send_if_modified(|known| std::mem::replace(known, questions) != questions);
         drop(replica);
         raise(&self.revision, |held| held, revision);
         if has_news_for_store {
@@ -139,6 +145,11 @@ impl<M: Model> Shared<M> {
     /// The store has failed: it will get no further.
     pub(crate) fn fail(&self, failure: Arc<StoreError>) {
         self.durable.send_modify(|durable| durable.failure = Some(failure));
+    }
+
+    /// How many updates wait that the verifier has not been asked about, as it changes.
+    pub(crate) fn unasked(&self) -> watch::Receiver<usize> {
+        self.unasked.subscribe()
     }
 
     /// A model that panicked leaves the replica as it was between two steps; going on serves the

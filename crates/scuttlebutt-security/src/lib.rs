@@ -8,6 +8,7 @@
 //! - `rsa_sha1`, behind the cargo feature `rsa-sha1`: what the npm package's `security.js` does, for
 //!   networks that have members of that kind;
 //! - [`TrustList`] and [`Allowed`]: which sources may write;
+//! - [`Ruled`]: what each of them may write;
 //! - [`key_file`]: secrets on the disk.
 //!
 //! What it never does: talk to anyone, draw randomness for keys (it is handed in), print a secret.
@@ -34,10 +35,12 @@ mod error;
 pub mod key_file;
 #[cfg(feature = "rsa-sha1")]
 pub mod rsa_sha1;
+mod rules;
 mod trust_list;
 
 pub use ed25519::{
     Ed25519Key, Ed25519Verifier, UPDATES_PER_BATCH_MAX, is_ed25519_id, verify_batch,
 };
 pub use error::KeyError;
+pub use rules::Ruled;
 pub use trust_list::{Allowed, TRUSTED_IDS_MAX, TrustList, TrustListError, TrustListFault};

@@ -231,6 +231,32 @@ impl<V: Verifier> Verifier for Allowed<V> {
             Trust::Untrusted
         }
     }
+
+    fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
+        let list = self.list();
+        judge_some(updates, &self.verifier, |update| list.contains(update.source()))
+    }
+}
+
+/// The verdicts of `verifier` on those updates that `may` pass; the others are not believed.
+pub(crate) fn judge_some(
+    updates: &[Update],
+    verifier: &impl Verifier,
+    may: impl Fn(&Update) -> bool,
+) -> Vec<Trust> {
+    let passed: Vec<bool> = updates.iter().map(may).collect();
+    let asked: Vec<Update> = updates
+        .iter()
+        .zip(&passed)
+        .filter(|(_, passed)| **passed)
+        .map(|(u, _)| u.clone())
+        .collect();
+    let mut verdicts = verifier.verify_all(&asked).into_iter();
+    let verdict = |passed: &bool| match passed {
+        true => verdicts.next().unwrap_or(Trust::Later),
+        false => Trust::Untrusted,
+    };
+    passed.iter().map(verdict).collect()
 }
 
 #[cfg(test)]

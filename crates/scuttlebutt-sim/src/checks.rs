@@ -11,7 +11,7 @@ use scuttlebutt::{
 
 use crate::subject::Subject;
 use crate::truth::Truth;
-use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, World, limits};
+use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, UNJUDGED_MAX, World, limits};
 
 impl<S: Subject> World<'_, S> {
     /// I4: a local write is later than everything before, and takes effect.
@@ -24,6 +24,14 @@ impl<S: Subject> World<'_, S> {
                 "I4: node {index} wrote {update:?}, which is not later than {greatest:?}"
             ));
         }
+        // A forged timestamp moves no clock.
+        let latest = self.truth.newest().map_or(0.0, Timestamp::as_millis).max(self.wall_ms(index));
+        if update.timestamp().as_millis() > latest + 1.0 {
+            return self.violation(format!(
+                "I5: node {index} wrote {update:?}, later than anybody's clock"
+            ));
+        }
+        let node = &self.nodes[index];
         let is_live = node.replica.as_ref().is_some_and(|replica| replica.is_live(&update.id()));
         if !is_live {
             return self.violation(format!("I4: node {index} wrote {update:?} to no effect"));
@@ -49,11 +57,18 @@ impl<S: Subject> World<'_, S> {
         let mut cursor = self.nodes[index].cursor.clone();
         let mut seen = Vec::new();
         if let Some(replica) = &self.nodes[index].replica {
-            seen.extend(replica.changes(&mut cursor).map(|changed| changed.update.clone()));
+            let changes = replica.changes(&mut cursor);
+            seen.extend(changes.map(|changed| (changed.update.clone(), changed.is_local)));
         }
         self.coverage.add("state: overwritten", cursor.take_missed());
         self.nodes[index].cursor = cursor;
-        for update in seen {
+        for (update, is_local) in seen {
+            let is_believed = is_local || self.nodes[index].trusted.contains(&update.id());
+            if self.scenario.verdicts.is_some() && !is_believed {
+                return self.violation(format!(
+                    "I5: node {index} shows {update:?}, for which nobody has vouched"
+                ));
+            }
             match self.truth.get(&update.id()) {
                 None => {
                     return self
@@ -150,6 +165,8 @@ impl<S: Subject> World<'_, S> {
                 for update in replica.updates_since(&VersionVector::new()) {
                     updates.insert(update.id(), update.clone());
                 }
+                // What waits is as good as held.
+                updates.extend(self.nodes[index].heard_of.clone());
             }
         }
         updates
@@ -286,8 +303,15 @@ impl<S: Subject> World<'_, S> {
         let has_disks = self.nodes.iter().any(|node| node.disk.is_some());
         let sync_us = if has_disks { self.scenario.sync_ms * 1_000 } else { 0 };
         let batches = (self.truth.len() / BATCH_UPDATES_MAX) as u64;
-        let patience_us =
-            2_000_000 + hops * (2 * round_trip_us + 2 * sync_us) + 2 * batches * sync_us;
+        // Verdicts take their time, and what could not even wait comes a second later.
+        let verdicts_us = self.scenario.verdicts.as_ref().map_or(0, |verdicts| {
+            let turns = (self.truth.len() / UNJUDGED_MAX) as u64 + 2 * hops;
+            turns * (verdicts.delay_ms.0 + 20) * 1_000 + hops * 1_500_000
+        });
+        let patience_us = verdicts_us
+            + 2_000_000
+            + hops * (2 * round_trip_us + 2 * sync_us)
+            + 2 * batches * sync_us;
         let took_us = self.last_change_us.saturating_sub(self.calm_since_us);
         if took_us > patience_us {
             return self.violation(format!(

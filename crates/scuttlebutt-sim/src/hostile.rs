@@ -18,10 +18,15 @@ pub(crate) enum Trick {
     FarFuture,
     DuplicateSource,
     FalsePromise,
+    /// Writes as another: under a new name, or under one that the other has used.
+    Forgery,
 }
 
 impl Trick {
-    pub(crate) fn draw(chance: &mut Chance, liars: bool) -> Self {
+    pub(crate) fn draw(chance: &mut Chance, liars: bool, are_verified: bool) -> Self {
+        if are_verified && chance.happens(0.4) {
+            return Trick::Forgery;
+        }
         match chance.below(if liars { 11 } else { 9 }) {
             0 => Trick::Garbage,
             1 => Trick::BrokenLine,
@@ -48,6 +53,7 @@ impl Trick {
             Trick::FarFuture => "hostile: far future",
             Trick::DuplicateSource => "hostile: duplicate source id",
             Trick::FalsePromise => "hostile: false promise",
+            Trick::Forgery => "hostile: forgery",
         }
     }
 }

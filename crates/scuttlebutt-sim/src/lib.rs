@@ -38,7 +38,7 @@ use scuttlebutt::{Change, Model};
 pub use chance::Chance;
 pub use coverage::{COVERING_RARE_RUNS, COVERING_RUNS, Coverage, EXPECTED, RARE, Totals};
 pub use run::{Report, run, run_subject, shrink};
-pub use scenario::{Faults, Keys, ModelKind, Scenario, Topology};
+pub use scenario::{Faults, Keys, ModelKind, Scenario, Topology, Verdicts};
 pub use subject::{EventsSubject, MapSubject, RetainedSubject, Subject, ValueSubject};
 pub use timeline::{Sample, Timeline};
 pub use trace::Trace;

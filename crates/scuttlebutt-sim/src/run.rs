@@ -115,6 +115,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         s.liars = false;
     });
     offer(&|s| s.originals = 0);
+    offer(&|s| s.verdicts = None);
     offer(&|s| s.one_way = 0);
     offer(&|s| s.nodes = s.nodes / 2 + 1);
     offer(&|s| s.nodes -= 1);

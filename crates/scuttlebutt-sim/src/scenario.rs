@@ -44,6 +44,17 @@ pub struct Scenario {
     pub liars: bool,
     /// Number of nodes that only send or only receive.
     pub one_way: usize,
+    /// Whether nodes verify who wrote what comes to them, and how long that takes.
+    pub verdicts: Option<Verdicts>,
+}
+
+/// How verdicts come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdicts {
+    /// Milliseconds from the question to the answer: each draws its own from this range.
+    pub delay_ms: (u64, u64),
+    /// Share of the questions after which the key of their source is out of reach for a while.
+    pub out_of_reach: f64,
 }
 
 /// A model of the crate.
@@ -203,6 +214,7 @@ impl Scenario {
             hostiles,
             liars: hostiles > 0 && chance.happens(0.25),
             one_way,
+            verdicts: None,
         };
         if model == ModelKind::Events && chance.happens(0.5) {
             scenario.model = ModelKind::RetainedEvents(chance.between(1, 20) as usize);
@@ -210,6 +222,15 @@ impl Scenario {
         if scenario.disks > 0.0 {
             scenario.faults.set_back = rate(chance, 0.4);
             scenario.faults.copied = rate(chance, 0.25);
+        }
+        if chance.happens(0.3) {
+            let low = chance.between(0, 50);
+            let delay_ms = (low, low + chance.below(300));
+            let out_of_reach = *chance.pick(&[0.0, 0.01, 0.1]);
+            scenario.verdicts = Some(Verdicts { delay_ms, out_of_reach });
+            // Nobody writes as another then, though hostile peers try; and who breaks promises is no
+            // better known than before.
+            scenario.liars = false;
         }
         scenario
     }

@@ -16,11 +16,13 @@ pub(crate) struct Truth {
     /// Updates whose writer forgot them and, before it heard of it, announced later ones; and what it
     /// wrote then with a clock behind them.
     hidden: BTreeMap<UpdateId, Update>,
+    newest: Option<Timestamp>,
 }
 
 impl Truth {
     /// An update was made. Answers false when another one has the same name.
     pub(crate) fn add(&mut self, update: &Update) -> bool {
+        self.newest = self.newest.max(Some(update.timestamp()));
         let updates = self.by_source.entry(update.source().clone()).or_default();
         let earlier = updates.insert(update.timestamp(), update.clone());
         let is_first = earlier.is_none_or(|earlier| earlier == *update);
@@ -33,6 +35,11 @@ impl Truth {
     /// Whether two updates were made under this name.
     pub(crate) fn has_two(&self, id: &UpdateId) -> bool {
         self.two_of_one_name.contains(id)
+    }
+
+    /// The greatest timestamp that ever was.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        self.newest
     }
 
     /// How many were made.

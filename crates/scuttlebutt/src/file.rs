@@ -140,6 +140,23 @@ impl Import {
         Ok(())
     }
 
+    /// Whether updates of the file wait for verdicts. Feed it no more then than the replica's
+    /// [`Limits`](crate::Limits) let wait: what comes beyond is refused.
+    #[must_use]
+    pub fn awaits_verdicts(&self) -> bool {
+        self.session.awaits_verdicts()
+    }
+
+    /// Takes note of the verdicts that have come: see [`Session::settle`]. Where an update is refused
+    /// only then, [`Imported::refused`] names the last line that was read.
+    ///
+    /// # Errors
+    /// [`ImportError`] when a bound is reached.
+    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) -> Result<(), ImportError> {
+        let result = self.session.settle(replica);
+        self.note(result)
+    }
+
     /// The file has ended.
     ///
     /// # Errors

@@ -134,6 +134,41 @@ pub struct Limits {
     /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
     /// into the last group, which only delays them.
     pub pending_promises_max: usize,
+
+    /// Updates that wait for a verdict. Default 65,536. What comes beyond this, or beyond the three
+    /// bounds that follow, is put off like an update from the future: it changes nothing, is told, and
+    /// is asked for again after [`ask_again_ms_min`](Self::ask_again_ms_min).
+    pub waiting_updates_max: usize,
+
+    /// Bytes of lines that wait for a verdict. Default 64 MiB. One line may always wait.
+    pub waiting_bytes_max: usize,
+
+    /// Updates of one source that wait for a verdict. Default 16,384.
+    pub waiting_updates_per_source_max: usize,
+
+    /// Bytes of one source's lines that wait for a verdict. Default 16 MiB. One line may always wait.
+    pub waiting_bytes_per_source_max: usize,
+
+    /// Refusals of updates that waited, remembered for the sessions that brought them. Default 16,384.
+    /// A session that asks later takes what it brought for refused.
+    pub verdicts_remembered_max: usize,
+
+    /// Updates on which a node has not begun to ask its verifier. Default 4,096. Beyond it nothing is
+    /// read from peers until there are fewer.
+    pub unasked_updates_max: usize,
+
+    /// Updates about which a node asks its verifier at a time. Default 256.
+    pub verify_batch_updates_max: usize,
+
+    /// Times that a node asks its verifier at once, each on a thread. Default 4.
+    pub verify_batches_max: usize,
+
+    /// The delay before a verifier that cannot say yet is asked again, in milliseconds. Default 100. It
+    /// doubles with each time in a row.
+    pub verify_delay_ms_min: u64,
+
+    /// The longest delay before a verifier is asked again, in milliseconds. Default 30 seconds.
+    pub verify_delay_ms_max: u64,
 }
 
 impl Default for Limits {
@@ -168,6 +203,16 @@ impl Default for Limits {
             identity_renewals_max: 16,
             own_history_wait_ms_max: 10_000.0,
             pending_promises_max: 64,
+            waiting_updates_max: 1 << 16,
+            waiting_bytes_max: 64 << 20,
+            waiting_updates_per_source_max: 1 << 14,
+            waiting_bytes_per_source_max: 16 << 20,
+            verdicts_remembered_max: 1 << 14,
+            unasked_updates_max: 4_096,
+            verify_batch_updates_max: 256,
+            verify_batches_max: 4,
+            verify_delay_ms_min: 100,
+            verify_delay_ms_max: 30_000,
         }
     }
 }
@@ -206,6 +251,14 @@ pub enum Bound {
     Updates,
     /// [`Limits::held_bytes_max`].
     HeldBytes,
+    /// [`Limits::waiting_updates_max`].
+    WaitingUpdates,
+    /// [`Limits::waiting_bytes_max`].
+    WaitingBytes,
+    /// [`Limits::waiting_updates_per_source_max`].
+    WaitingUpdatesPerSource,
+    /// [`Limits::waiting_bytes_per_source_max`].
+    WaitingBytesPerSource,
 }
 
 impl Bound {
@@ -218,6 +271,10 @@ impl Bound {
             Bound::MetadataBytes => "metadata_bytes_max",
             Bound::Updates => "updates_max",
             Bound::HeldBytes => "held_bytes_max",
+            Bound::WaitingUpdates => "waiting_updates_max",
+            Bound::WaitingBytes => "waiting_bytes_max",
+            Bound::WaitingUpdatesPerSource => "waiting_updates_per_source_max",
+            Bound::WaitingBytesPerSource => "waiting_bytes_per_source_max",
         }
     }
 }
@@ -232,6 +289,14 @@ impl fmt::Display for Bound {
             Bound::MetadataBytes => "the length of a digest's metadata in bytes",
             Bound::Updates => "the number of updates held",
             Bound::HeldBytes => "the size of the updates held in bytes",
+            Bound::WaitingUpdates => "the number of updates that wait for a verdict",
+            Bound::WaitingBytes => "the size of the updates that wait for a verdict in bytes",
+            Bound::WaitingUpdatesPerSource => {
+                "the number of a source's updates that wait for a verdict"
+            }
+            Bound::WaitingBytesPerSource => {
+                "the size of a source's updates that wait for a verdict in bytes"
+            }
         })
     }
 }

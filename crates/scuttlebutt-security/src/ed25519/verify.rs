@@ -26,6 +26,10 @@ impl Verifier for Ed25519Verifier {
             _ => Trust::Untrusted,
         }
     }
+
+    fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
+        verify_batch(updates, &mut rand::rng())
+    }
 }
 
 /// The verdicts of [`Ed25519Verifier`] on `updates`, in their order, at less cost for each. `random`

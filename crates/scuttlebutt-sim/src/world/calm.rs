@@ -40,14 +40,29 @@ impl<S: Subject> World<'_, S> {
 
     pub(super) fn is_settled(&self) -> bool {
         let has_deliveries = self.events.values().any(|event| {
-            matches!(event, Event::Deliver { .. } | Event::Synced { .. } | Event::Connect { .. })
+            matches!(
+                event,
+                Event::Deliver { .. }
+                    | Event::Synced { .. }
+                    | Event::Connect { .. }
+                    | Event::Verdict { .. }
+            )
         });
         let is_quiet = (0..self.links.len())
             .all(|link| self.links[link].is_gone || self.links[link].is_up && self.is_quiet(link));
+        // What could not even wait is asked for again within a second.
+        let soon_ms = |index: usize| self.wall_ms(index) + 2_000.0;
+        let is_asking = self.scenario.verdicts.is_some()
+            && self.links.iter().filter(|link| link.is_up).any(|link| {
+                link.ends.iter().zip(link.nodes).any(|(end, index)| {
+                    let due = end.session.as_ref().and_then(scuttlebutt::Session::next_timeout);
+                    due.is_some_and(|due| due < soon_ms(index))
+                })
+            });
         let is_stored = self.nodes.iter().all(|node| {
             node.replica.as_ref().is_none_or(|replica| replica.durable() == replica.head())
         });
-        !has_deliveries && is_quiet && is_stored
+        !has_deliveries && is_quiet && is_stored && !is_asking
     }
 
     /// Faults stop. Hostile peers are gone, everyone who can return does, the survivors are linked,

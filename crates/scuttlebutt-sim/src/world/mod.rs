@@ -8,14 +8,17 @@ mod identity;
 mod network;
 mod nodes;
 mod storm;
+mod verdicts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use scuttlebutt::{
-    ChangeCursor, Direction, Limits, Replica, SourceId, Timestamp, UpdateId, VersionVector,
+    ChangeCursor, Direction, Limits, Replica, SourceId, Ticket, Timestamp, Update, UpdateId,
+    VersionVector,
 };
 
 pub(crate) use nodes::BATCH_UPDATES_MAX;
+pub(crate) use verdicts::UNJUDGED_MAX;
 
 use crate::chance::Chance;
 use crate::coverage::Coverage;
@@ -83,6 +86,16 @@ pub(crate) struct Node<M> {
     pub(crate) greatest: Option<Timestamp>,
     /// Own updates that were durable when they were acknowledged.
     pub(crate) acknowledged: Vec<UpdateId>,
+    /// The updates on which it waits for a verdict.
+    pub(crate) asked: BTreeMap<Ticket, Update>,
+    /// Everything that ever waited in this life.
+    pub(crate) heard_of: BTreeMap<UpdateId, Update>,
+    /// What it was told to trust in this life.
+    pub(crate) trusted: BTreeSet<UpdateId>,
+    /// Sources whose keys it cannot look up, until when.
+    out_of_reach: BTreeMap<SourceId, u64>,
+    /// Deliveries that wait until it has verified more.
+    unread: Vec<(usize, u64, Side)>,
     /// What a hostile node has heard, to say again.
     heard: Vec<u8>,
 }
@@ -116,6 +129,11 @@ enum Event {
     WriteRest {
         node: usize,
         life: u64,
+    },
+    Verdict {
+        node: usize,
+        life: u64,
+        ticket: Ticket,
     },
     Restart(usize),
     Fault(Fault),
@@ -174,6 +192,10 @@ pub(crate) fn limits() -> Limits {
         digest_wait_ms_max: 5_000.0,
         // So few that they are used up.
         identity_renewals_max: 3,
+        // So few that they are reached.
+        waiting_updates_max: 120,
+        waiting_updates_per_source_max: 40,
+        verdicts_remembered_max: 20,
         ..Limits::default()
     }
 }
@@ -215,6 +237,11 @@ impl<'s, S: Subject> World<'s, S> {
                 checked: VersionVector::new(),
                 greatest: None,
                 acknowledged: Vec::new(),
+                asked: BTreeMap::new(),
+                heard_of: BTreeMap::new(),
+                trusted: BTreeSet::new(),
+                out_of_reach: BTreeMap::new(),
+                unread: Vec::new(),
                 heard: Vec::new(),
             });
         }
@@ -299,6 +326,7 @@ impl<'s, S: Subject> World<'s, S> {
                 self.write_rest(node, life);
                 Ok(())
             }
+            Event::Verdict { node, life, ticket } => self.verdict(node, life, ticket),
             Event::Restart(node) => self.restart(node),
             Event::Fault(fault) => self.fault(fault),
             Event::Trick { link, epoch, from } => self.trick(link, epoch, from),

@@ -8,6 +8,9 @@ use crate::link::{Link, Side, other};
 use crate::scenario::Topology;
 use crate::subject::Subject;
 
+/// What is read at a time where there are verdicts: fewer updates than may wait.
+const PORTION_BYTES_MAX: usize = 512;
+
 impl<S: Subject> World<'_, S> {
     pub(super) fn pairs(&mut self) -> Vec<[usize; 2]> {
         let count = self.scenario.nodes;
@@ -130,6 +133,7 @@ impl<S: Subject> World<'_, S> {
                 && match (&end.session, &self.nodes[node].replica) {
                     (Some(session), Some(replica)) => {
                         session.is_synced()
+                            && !session.awaits_verdicts()
                             && !session.has_output(replica)
                             && replica.durable() == replica.head()
                     }
@@ -204,8 +208,17 @@ impl<S: Subject> World<'_, S> {
             self.schedule(stalled_until_us, Event::Deliver { link, epoch, to });
             return Ok(());
         }
-        let Some(bytes) = self.links[link].ends[from].pipe.pop_front() else { return Ok(()) };
         let index = self.links[link].nodes[to];
+        if self.has_enough_to_verify(index) {
+            self.nodes[index].unread.push((link, epoch, to));
+            return Ok(());
+        }
+        let pipe = &mut self.links[link].ends[from].pipe;
+        let Some(mut bytes) = pipe.pop_front() else { return Ok(()) };
+        if self.scenario.verdicts.is_some() && bytes.len() > PORTION_BYTES_MAX {
+            pipe.push_front(bytes.split_off(PORTION_BYTES_MAX));
+            self.schedule(self.now_us, Event::Deliver { link, epoch, to });
+        }
         let sender = self.links[link].nodes[from];
         self.links[link].ends[from].in_flight -= bytes.len();
         self.note(format_args!("node {sender} > node {index}: {}", bytes.escape_ascii()));
@@ -228,13 +241,16 @@ impl<S: Subject> World<'_, S> {
         let was = (replica.revision(), replica.id().clone());
         let was_contested = replica.is_identity_contested();
         let received = session.receive(replica, now_ms, &bytes);
+        let has_changed = |now: Option<&scuttlebutt::Replica<S::Model>>| {
+            now.is_some_and(|replica| (replica.revision(), replica.id()) != (was.0, &was.1))
+        };
         if !was_contested && replica.is_identity_contested() {
             self.coverage.hit("state: identity contested");
             self.renew_id(index);
         }
+        self.ask(index);
         self.take_events(link, to);
-        let replica = self.nodes[index].replica.as_ref();
-        let has_changed = replica.is_some_and(|r| (r.revision(), r.id()) != (was.0, &was.1));
+        let has_changed = has_changed(self.nodes[index].replica.as_ref());
         if let Err(error) = received {
             self.note(format_args!("node {index} hangs up on node {sender}: {error}"));
             if self.nodes[sender].kind != NodeKind::Hostile {
@@ -271,20 +287,22 @@ impl<S: Subject> World<'_, S> {
             (&mut self.nodes[index].replica, &mut self.links[link].ends[to].session)
         {
             let ended = session.receive_end(replica, now_ms);
+            self.ask(index);
             self.take_events(link, to);
             if let Err(error) = ended {
                 return self.violation(format!("an honest peer broke off: {error}"));
             }
             self.pump(link, to);
         }
-        let is_over = self.links[link]
-            .ends
-            .iter()
-            .all(|end| end.session.as_ref().is_none_or(Session::is_closed));
-        if is_over {
+        self.cut_if_over(link);
+        Ok(())
+    }
+
+    pub(super) fn cut_if_over(&mut self, link: usize) {
+        let mut ends = self.links[link].ends.iter();
+        if ends.all(|end| end.session.as_ref().is_none_or(Session::is_closed)) {
             self.cut(link);
         }
-        Ok(())
     }
 
     pub(super) fn take_events(&mut self, link: usize, side: Side) {
@@ -306,6 +324,10 @@ impl<S: Subject> World<'_, S> {
                 SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
                     // To a peer of the original's kind a later one may come first, and then its
                     // word is taken for more than it has.
+                    self.is_tainted |= self.scenario.originals > 0;
+                    continue;
+                }
+                SessionEvent::Refused { refusal: Refusal::Crowded(_), .. } => {
                     self.is_tainted |= self.scenario.originals > 0;
                     continue;
                 }

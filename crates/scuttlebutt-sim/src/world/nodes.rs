@@ -23,7 +23,14 @@ impl<S: Subject> World<'_, S> {
         node.checked = VersionVector::new();
         node.emitted.clear();
         node.greatest = None;
-        let mut replica = Replica::with_limits(id, self.subject.new_model(), limits());
+        node.asked.clear();
+        node.heard_of.clear();
+        node.trusted.clear();
+        node.out_of_reach.clear();
+        node.unread.clear();
+        let replica = Replica::with_limits(id, self.subject.new_model(), limits());
+        let mut replica = self.with_verifier(replica);
+        let node = &mut self.nodes[index];
         if let Some(disk) = &node.disk {
             disk.load(&mut replica);
             node.greatest = disk.updates().map(scuttlebutt::Update::timestamp).max();

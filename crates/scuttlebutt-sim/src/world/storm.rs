@@ -2,7 +2,7 @@
 
 use scuttlebutt::{SourceId, Update};
 
-use super::{Checked, EPOCH_MS, Event, Fault, NodeKind, World, YEAR_MS};
+use super::{Checked, EPOCH_MS, Event, Fault, NodeKind, World, YEAR_MS, limits};
 use crate::hostile::{self, Trick};
 use crate::link::Side;
 use crate::subject::Subject;
@@ -151,7 +151,8 @@ impl<S: Subject> World<'_, S> {
         let own = SourceId::new(format!("h{index}")).expect("an id");
         let victims: Vec<SourceId> = self.truth.sources().cloned().collect();
         let now_ms = EPOCH_MS + self.now_us as f64 / 1_000.0;
-        let trick = Trick::draw(&mut self.chance, self.scenario.liars);
+        let trick =
+            Trick::draw(&mut self.chance, self.scenario.liars, self.scenario.verdicts.is_some());
         self.coverage.hit(trick.name());
         let mut bytes = Vec::new();
         if self.chance.happens(0.5) {
@@ -173,8 +174,10 @@ impl<S: Subject> World<'_, S> {
             Trick::BrokenLine => bytes.extend(hostile::broken_line(&mut self.chance)),
             Trick::Malformed => {
                 let line = hostile::malformed(&mut self.chance);
-                // To some models even that means something.
-                if let Ok(update) = Update::from_json(String::from_utf8_lossy(&line).trim_end()) {
+                // To some models even that means something. To a verifier it is what nobody wrote.
+                if self.scenario.verdicts.is_none()
+                    && let Ok(update) = Update::from_json(String::from_utf8_lossy(&line).trim_end())
+                {
                     self.truth.add(&update);
                 }
                 bytes.extend(line);
@@ -196,6 +199,11 @@ impl<S: Subject> World<'_, S> {
                 }
             }
             Trick::FarFuture => say(self, now_ms + 2.0 * YEAR_MS, &own, &mut bytes),
+            Trick::Forgery => {
+                for _ in 0..self.chance.between(1, 10) {
+                    self.forge(&victims, now_ms, &mut bytes);
+                }
+            }
             Trick::DuplicateSource => {
                 if !victims.is_empty() {
                     let victim = self.chance.pick(&victims).clone();
@@ -209,6 +217,32 @@ impl<S: Subject> World<'_, S> {
         let wait_us = self.chance.around(200_000.0) as u64;
         self.schedule(self.now_us + wait_us, Event::Trick { link, epoch, from });
         Ok(())
+    }
+
+    /// An update that its source did not write: under a name that it used, or up to the greatest
+    /// timestamp that clocks allow.
+    fn forge(&mut self, victims: &[SourceId], now_ms: f64, bytes: &mut Vec<u8>) {
+        let change = self.subject.change(&mut self.chance, self.scenario.keys);
+        if victims.is_empty() {
+            return;
+        }
+        let victim = self.chance.pick(victims).clone();
+        let written: Vec<f64> =
+            self.truth.of(&victim).map(|update| update.timestamp().as_millis()).collect();
+        let (name, millis) = match self.chance.below(3) {
+            0 if !written.is_empty() => ("hostile: forged twin", *self.chance.pick(&written)),
+            1 => {
+                let skew_ms = limits().clock_skew_ms_max;
+                ("hostile: forged far ahead", now_ms + skew_ms * self.chance.unit())
+            }
+            _ => ("hostile: forged behind", now_ms - self.chance.unit() * 10_000.0),
+        };
+        let Some(update) = hostile::update(&change, millis, &victim) else { return };
+        if !self.is_genuine(&update) {
+            self.coverage.hit(name);
+            bytes.extend_from_slice(update.to_json().as_bytes());
+            bytes.push(b'\n');
+        }
     }
 
     /// The updates that a hostile node has heard. What it heard in pieces from several is no longer

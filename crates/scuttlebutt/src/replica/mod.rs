@@ -12,6 +12,7 @@ mod outcome;
 mod promises;
 mod sources;
 mod storing;
+mod waiting;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -34,6 +35,9 @@ pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier}
 use promises::Promised;
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
+pub(crate) use waiting::Settled;
+use waiting::Waiting;
+pub use waiting::{Question, Ticket};
 
 /// One copy of a data model `M`, which accepts writes of its own and those of others.
 ///
@@ -45,6 +49,7 @@ pub(crate) use sources::{Source, SourceIndex};
 ///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
 ///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored);
+/// - *verdicts:* [`take_questions`](Self::take_questions), [`answer`](Self::answer);
 /// - *identity:* [`is_identity_disputed_by`](Self::is_identity_disputed_by),
 ///   [`doubt_identity`](Self::doubt_identity), [`renew_identity`](Self::renew_identity),
 ///   [`await_own_history`](Self::await_own_history).
@@ -99,6 +104,7 @@ pub struct Replica<M> {
     /// The positions of what was let go since a store that keeps positions last asked.
     released: Option<Vec<u64>>,
     links: u32,
+    waiting: Waiting,
 }
 
 impl<M: Model> Replica<M> {
@@ -128,6 +134,7 @@ impl<M: Model> Replica<M> {
             own_history: OwnHistory::default(),
             released: None,
             links: 0,
+            waiting: Waiting::default(),
         }
     }
 
@@ -218,12 +225,18 @@ impl<M: Model> Replica<M> {
             Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
             Merged::Kept | Merged::Superseded => self.clock = clock,
         }
-        if self.returned.is_none() && !self.is_identity_doubted {
-            // Nobody else writes under this id, so what we hold of it is all there is.
-            self.credit([(self.id.clone(), timestamp)].iter().map(|(id, at)| (id, *at)));
-        }
+        self.announce_own();
         self.follow_head();
         Ok(update)
+    }
+
+    /// Nobody else writes under this id, so what we hold of it is all there is, unless there are signs
+    /// that it is not.
+    fn announce_own(&mut self) {
+        if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
+            let id = self.id.clone();
+            self.credit(std::iter::once((&id, Timestamp::MAX)));
+        }
     }
 
     /// An update of our own as it is written: with its signature, if this replica signs.
@@ -249,8 +262,7 @@ impl<M: Model> Replica<M> {
 
     /// [`remote_update`](Self::remote_update), remembering which session brought it.
     pub(crate) fn receive_update(&mut self, now_ms: f64, update: Update, via: Link) -> Outcome {
-        let known = self.sources.find(update.source());
-        if known.is_some_and(|index| self.sources.get(index).slot(update.timestamp()).is_some()) {
+        if self.holds(&update) {
             return Outcome::Stale;
         }
         let accept_at_ms = update.timestamp().as_millis() - self.limits.clock_skew_ms_max;
@@ -260,11 +272,40 @@ impl<M: Model> Replica<M> {
         if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
             return Outcome::Full(exceeded);
         }
-        if let Some(verifier) = &self.verifier
-            && verifier.verify(&update) == Trust::Untrusted
-        {
-            return Outcome::Unverified;
+        let Some(verifier) = &self.verifier else { return self.accept(update, via) };
+        if let Some(ticket) = self.waiting.find(&update) {
+            return Outcome::Waiting(ticket);
         }
+        let verdict = match verifier.verify(&update) {
+            Trust::Untrusted => return Outcome::Unverified,
+            Trust::Trusted if !self.waiting.has(update.source()) => {
+                return self.accept(update, via);
+            }
+            Trust::Trusted => Some(Trust::Trusted),
+            Trust::Later => None,
+        };
+        match self.waiting.push(update, via, verdict, &self.limits) {
+            Ok(ticket) => Outcome::Waiting(ticket),
+            Err(exceeded) => Outcome::Crowded(exceeded),
+        }
+    }
+
+    /// Whether an update of this name is held.
+    fn holds(&self, update: &Update) -> bool {
+        let known = self.sources.find(update.source());
+        known.is_some_and(|index| self.sources.get(index).slot(update.timestamp()).is_some())
+    }
+
+    /// Merges an update for which there is nothing left to ask. What was asked when it came is asked
+    /// again, since it may have waited.
+    fn accept(&mut self, update: Update, via: Link) -> Outcome {
+        if self.holds(&update) {
+            return Outcome::Stale;
+        }
+        if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
+            return Outcome::Full(exceeded);
+        }
+        let known = self.sources.find(update.source());
         let update = self.sharing_source(known, update);
         let outcome = match self.merge(update.clone(), known, via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
@@ -330,7 +371,8 @@ impl<M: Model> Replica<M> {
         self.durable
     }
 
-    /// What sessions depend on: while it stays the same, no session gets anything new to send.
+    /// What sessions depend on: while it stays the same, no session gets anything new to send or to
+    /// [settle](crate::Session::settle).
     ///
     /// ```
     /// use scuttlebutt::{LwwMap, Replica, SourceId};
@@ -346,6 +388,7 @@ impl<M: Model> Replica<M> {
             head: self.head(),
             durable: self.durable,
             vector_changes: self.sources.changes(),
+            answers: self.waiting.answers(),
         }
     }
 
@@ -359,7 +402,7 @@ impl<M: Model> Replica<M> {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
         let identity = (doubt, &self.own_history);
-        let rest = (&self.clock, &self.returned, identity);
+        let rest = (&self.clock, &self.returned, identity, &self.waiting);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
@@ -529,6 +572,7 @@ pub struct Revision {
     head: u64,
     durable: u64,
     vector_changes: u64,
+    answers: u64,
 }
 
 enum Merged {

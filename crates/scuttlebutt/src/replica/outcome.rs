@@ -8,6 +8,7 @@ use crate::limits::LimitExceeded;
 use crate::limits::Limits;
 #[cfg(doc)]
 use crate::replica::Replica;
+use crate::replica::Ticket;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
@@ -37,6 +38,12 @@ pub enum Outcome {
         /// Milliseconds since the epoch.
         accept_at_ms: f64,
     },
+    /// The verdict on it, or on an earlier one of its source, is not known yet; nothing has changed. It
+    /// takes effect, or is refused, when the [answer](Replica::answer) comes.
+    Waiting(Ticket),
+    /// It would have to wait for a verdict, and too many do: [`Limits::waiting_updates_max`] and the
+    /// bounds after it. Nothing has changed; a session asks for it again later.
+    Crowded(LimitExceeded),
     /// A bound is reached; nothing has changed.
     Full(LimitExceeded),
 }
@@ -109,13 +116,27 @@ pub struct SignError(pub Cow<'static, str>);
 pub trait Verifier: Send + Sync {
     /// Whether `update` was written by the source that it names. The signature, where there is one,
     /// is the first of [`Update::extras`].
+    ///
+    /// A source whose key is not known is [`Trust::Untrusted`]. [`Trust::Later`] is for who cannot say
+    /// yet, as when keys are kept where they cannot be reached just now: the update waits, with all
+    /// that its source wrote after it, and is asked about again.
     fn verify(&self, update: &Update) -> Trust;
+
+    /// The verdicts on `updates`, in their order: for who judges many together at less cost. One that is
+    /// left out counts as [`Trust::Later`].
+    fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
+        updates.iter().map(|update| self.verify(update)).collect()
+    }
 }
 
 /// For an application that keeps a hold of its verifier.
 impl<V: Verifier + ?Sized> Verifier for Arc<V> {
     fn verify(&self, update: &Update) -> Trust {
         (**self).verify(update)
+    }
+
+    fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
+        (**self).verify_all(updates)
     }
 }
 
@@ -127,4 +148,6 @@ pub enum Trust {
     Trusted,
     /// Nobody knows who wrote it.
     Untrusted,
+    /// Not known yet: ask again.
+    Later,
 }

@@ -4,6 +4,7 @@ mod cost;
 mod signing;
 mod store;
 mod time;
+mod waiting;
 
 use super::*;
 use crate::model::{EventLog, LwwMap, Register};

@@ -27,7 +27,7 @@ pub enum SessionEvent {
     /// Everything that the peer lacked when it announced is in the output.
     #[doc(alias = "syncSent")]
     HistorySent,
-    /// Everything that we lacked when we announced has arrived.
+    /// Everything that we lacked when we announced has arrived, and the verdicts on it are known.
     #[doc(alias = "syncRecieved")]
     HistoryReceived,
     /// Both of the above, each as far as this session does it.
@@ -75,6 +75,11 @@ pub enum Refusal {
         /// Milliseconds since the epoch.
         accept_at_ms: f64,
     },
+    /// Too many updates wait for verdicts. It will be asked for again.
+    #[error(
+        "the peer sent an update that cannot be verified at once: {0}; it will be asked for again"
+    )]
+    Crowded(LimitExceeded),
     /// This session does not accept updates.
     #[error("the peer sent an update over a session that only sends")]
     ReadOnly,

@@ -3,12 +3,14 @@
 use super::{Refusal, Session, SessionError, SessionEvent};
 use crate::model::Model;
 use crate::replica::{Outcome, Replica};
+use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
 use crate::wire::{Digest, Frame};
 
 use super::sending::Sending;
+use super::settling::Promise;
 
 impl Session {
     pub(super) fn handle<M: Model>(
@@ -34,13 +36,8 @@ impl Session {
             }
             Frame::HistorySent => {
                 self.tally.histories_received += 1;
-                let promise = self.receiving.history_received();
-                if self.config.direction.receives() {
-                    replica.promise(&promise);
-                    replica.history_received(self.link);
-                }
-                self.emit(SessionEvent::HistoryReceived);
-                self.sync_if_done();
+                let vector = self.receiving.history_received();
+                self.promised(replica, Promise { vector, is_gapless: false, ends_history: true });
                 Ok(())
             }
             Frame::Mark(vector) => {
@@ -49,12 +46,9 @@ impl Session {
                 }
                 if self.config.direction.receives() && self.receiving.accepts_marks() {
                     self.tally.marks_received += 1;
-                    if self.receiving.has_history() {
-                        replica.promise(&vector);
-                    } else {
-                        // Within a history nothing is marked that something was left out of.
-                        replica.credit(vector.iter());
-                    }
+                    // Within a history nothing is marked that something was left out of.
+                    let is_gapless = !self.receiving.has_history();
+                    self.promised(replica, Promise { vector, is_gapless, ends_history: false });
                 } else {
                     self.tally.marks_ignored += 1;
                 }
@@ -84,9 +78,11 @@ impl Session {
         self.count(&outcome);
         match outcome {
             Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
-                if self.receiving.update_received(&source, timestamp) {
-                    replica.promise_entries(std::iter::once((&source, timestamp)));
-                }
+                self.accepted(replica, source, timestamp);
+            }
+            Outcome::Waiting(ticket) => {
+                self.unsettled.update_waits(ticket);
+                self.accepted(replica, source, timestamp);
             }
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
             Outcome::Unverified => {
@@ -95,22 +91,48 @@ impl Session {
             }
             Outcome::ClockSkew { accept_at_ms } => {
                 self.receiving.update_put_off();
-                if self.config.announces() {
-                    let due =
-                        self.ask_again_at_ms.map_or(accept_at_ms, |due| due.min(accept_at_ms));
-                    let earliest = self
-                        .asked_again_ms
-                        .map_or(due, |at| at + replica.limits().ask_again_ms_min);
-                    self.ask_again_at_ms = Some(due.max(earliest));
-                }
+                self.ask_again(replica, accept_at_ms);
                 self.refused(Refusal::ClockSkew { accept_at_ms });
+            }
+            Outcome::Crowded(exceeded) => {
+                self.receiving.update_put_off();
+                self.ask_again(replica, now_ms + replica.limits().ask_again_ms_min);
+                self.refused(Refusal::Crowded(exceeded));
             }
             Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
         }
         Ok(())
     }
 
-    fn count(&mut self, outcome: &Outcome) {
+    /// An update is held, or superseded by one that is, or will be if it is trusted.
+    fn accepted<M: Model>(
+        &mut self,
+        replica: &mut Replica<M>,
+        source: SourceId,
+        timestamp: Timestamp,
+    ) {
+        if !self.receiving.update_received(&source, timestamp) {
+            return;
+        }
+        if !self.awaits_verdicts() {
+            replica.promise_entries(std::iter::once((&source, timestamp)));
+        } else {
+            let vector = std::iter::once((source, timestamp)).collect();
+            self.promised(replica, Promise { vector, is_gapless: false, ends_history: false });
+        }
+    }
+
+    /// Asks again for what was put off, not before `due_ms`.
+    fn ask_again<M: Model>(&mut self, replica: &Replica<M>, due_ms: f64) {
+        if self.config.announces() {
+            let due = self.ask_again_at_ms.map_or(due_ms, |due| due.min(due_ms));
+            let earliest =
+                self.asked_again_ms.map_or(due, |at| at + replica.limits().ask_again_ms_min);
+            self.ask_again_at_ms = Some(due.max(earliest));
+        }
+    }
+
+    pub(super) fn count(&mut self, outcome: &Outcome) {
         let tally = &mut self.tally;
         match outcome {
             Outcome::Applied => tally.updates_applied += 1,
@@ -119,6 +141,8 @@ impl Session {
             Outcome::Invalid(_) => tally.updates_invalid += 1,
             Outcome::Unverified => tally.updates_unverified += 1,
             Outcome::ClockSkew { .. } => tally.updates_early += 1,
+            Outcome::Waiting(_) => tally.updates_waited += 1,
+            Outcome::Crowded(_) => tally.updates_crowded += 1,
             // The session ends with it, and says so.
             Outcome::Full(_) => {}
         }
@@ -174,7 +198,7 @@ impl Session {
         }
     }
 
-    fn refused(&mut self, refusal: Refusal) {
+    pub(super) fn refused(&mut self, refusal: Refusal) {
         if let Some(SessionEvent::Refused { refusal: last, count }) = self.events.back_mut()
             && std::mem::discriminant(last) == std::mem::discriminant(&refusal)
         {

@@ -9,6 +9,7 @@ mod hearing;
 mod receiving;
 mod saying;
 mod sending;
+mod settling;
 mod tally;
 
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ pub use config::{Direction, Metadata, Mode, SessionConfig};
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
 use sending::Sending;
+use settling::Unsettled;
 pub use tally::Tally;
 
 /// One conversation with one peer.
@@ -35,7 +37,9 @@ pub use tally::Tally;
 /// 2. *out:* [`transmit`](Self::transmit) while [`has_output`](Self::has_output), which may become
 ///    true whenever the replica changes; [`is_output_finished`](Self::is_output_finished) tells to
 ///    close the writing half;
-/// 3. *what happened:* [`next_event`](Self::next_event).
+/// 3. *verdicts:* [`settle`](Self::settle) when it [`has_verdicts`](Self::has_verdicts), if the
+///    replica's verifier answers later;
+/// 4. *what happened:* [`next_event`](Self::next_event).
 ///
 /// Forgetting to pull only delays: nothing is queued in the session but the rest of one line, so a
 /// slow peer costs a position in the replica's log, whatever its backlog.
@@ -69,6 +73,9 @@ pub struct Session {
     link: Link,
     decoder: Decoder,
     receiving: Receiving,
+    unsettled: Unsettled,
+    /// A history of the peer has come, and all verdicts on it.
+    has_heard_history: bool,
     sending: Sending,
     /// Bytes of lines that did not fit into what was asked for: the rest of a line, or of a few
     /// short ones.
@@ -117,6 +124,8 @@ impl Session {
             link: replica.new_link(),
             decoder: Decoder::default(),
             receiving: Receiving::default(),
+            unsettled: Unsettled::default(),
+            has_heard_history: false,
             sending: Sending::AwaitingDigest,
             carry: Vec::new(),
             carried: 0,
@@ -166,6 +175,7 @@ impl Session {
         now_ms: f64,
         mut bytes: &[u8],
     ) -> Result<(), SessionError> {
+        self.settle(replica)?;
         while !self.is_closed {
             match self.decoder.decode(&mut bytes, replica.limits()) {
                 Ok(Some(frame)) => self.handle(replica, now_ms, frame)?,
@@ -306,6 +316,13 @@ impl Session {
             || matches!(self.sending, Sending::Finished) && self.carried == self.carry.len()
     }
 
+    /// Whether updates that came over this session wait for verdicts. One whose peer has left is over
+    /// only when they have come.
+    #[must_use]
+    pub fn awaits_verdicts(&self) -> bool {
+        !self.unsettled.is_empty()
+    }
+
     /// Whether the session is over.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -350,6 +367,8 @@ impl Session {
             link,
             decoder,
             receiving,
+            unsettled,
+            has_heard_history,
             sending,
             carry,
             carried,
@@ -380,9 +399,9 @@ impl Session {
         let bytes = (decoder, carry, carried);
         let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
         let position = (ahead, understands_marks, told, cursor, has_passed_over);
-        let end = (is_leaving, peer_has_ended, is_closed, was_synced);
+        let end = (is_leaving, peer_has_ended, is_closed, was_synced, has_heard_history);
         let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms);
-        let state = (receiving, sending, owed, position, end);
+        let state = (receiving, unsettled, sending, owed, position, end);
         write!(out, "{:?}", (link, bytes, state, times, events))
     }
 
@@ -400,7 +419,7 @@ impl Session {
 
     fn sync_if_done(&mut self) {
         let is_sent = self.histories_sent > 0 || !self.config.announces();
-        let is_received = self.receiving.has_history() || !self.config.direction.receives();
+        let is_received = self.has_heard_history || !self.config.direction.receives();
         if is_sent && is_received {
             self.was_synced = true;
             self.emit(SessionEvent::Synced);
@@ -417,7 +436,11 @@ impl Session {
     }
 
     fn close_if_over(&mut self) {
-        if self.peer_has_ended && !self.is_closed && self.is_output_finished() {
+        if self.peer_has_ended
+            && !self.is_closed
+            && self.is_output_finished()
+            && self.unsettled.is_empty()
+        {
             self.is_closed = true;
             let reason =
                 if self.was_synced { CloseReason::Finished } else { CloseReason::PeerLeft };

@@ -32,6 +32,8 @@ pub(super) struct CatchUp {
     bytes_since_mark: usize,
     bytes_between_marks: usize,
     ended_at: Option<u64>,
+    /// Up to where what has arrived since the walk began was looked at.
+    looked_at: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,7 @@ impl CatchUp {
             bytes_since_mark: 0,
             bytes_between_marks: MARK_BYTES_MIN,
             ended_at: None,
+            looked_at: replica.durable(),
         }
     }
 
@@ -108,6 +111,7 @@ impl CatchUp {
         &mut self,
         replica: &'r Replica<M>,
     ) -> Vec<(&'r SourceId, Timestamp)> {
+        self.note_late(replica);
         let mut mark = Vec::new();
         for (index, progress) in self.progress.iter_mut().flatten() {
             let source = replica.source(*index);
@@ -118,6 +122,21 @@ impl CatchUp {
             }
         }
         mark
+    }
+
+    /// What has arrived since behind where the walk has come to in its source is yet to be sent, after
+    /// the walk; until then nothing more of that source is promised.
+    fn note_late<M: Model>(&mut self, replica: &Replica<M>) {
+        let Some(progress) = &mut self.progress else { return };
+        while let Some((position, entry)) = replica.next_from(self.looked_at) {
+            self.looked_at = position + 1;
+            if let Some(progress) = progress.get_mut(&entry.source)
+                && progress.complete >= Some(entry.update.timestamp())
+            {
+                progress.complete = progress.marked;
+                progress.has_gap = true;
+            }
+        }
     }
 
     /// Remembers how long the mark was, so that marks stay a small part of what is sent.

@@ -8,7 +8,8 @@ use super::{Session, SessionEvent};
 /// How often each thing happened in a session so far. Taken with [`Session::tally`].
 ///
 /// Updates that came in are counted once each, by what became of them; those that had no effect are
-/// told as [`SessionEvent::Refused`] as well.
+/// told as [`SessionEvent::Refused`] as well. One that waited for a verdict is counted as that, and once
+/// more if it was refused then.
 ///
 /// ```
 /// use scuttlebutt::{LwwMap, Replica, Session, SessionConfig, SourceId};
@@ -37,6 +38,10 @@ pub struct Tally {
     pub updates_unverified: u64,
     /// Updates received from too far in the future.
     pub updates_early: u64,
+    /// Updates received that waited for a verdict.
+    pub updates_waited: u64,
+    /// Updates received that would have waited for a verdict, when too many did.
+    pub updates_crowded: u64,
     /// Updates received in a session that only sends.
     pub updates_unwanted: u64,
     /// Digests received.

@@ -8,6 +8,7 @@ mod clock_skew;
 mod cuts;
 mod options;
 mod slow_peers;
+mod verdicts;
 
 use super::*;
 use crate::model::{EventLog, LwwMap};

@@ -331,3 +331,27 @@ fn i2_a_peer_that_sends_nothing_promises_nothing() {
         assert_eq!(r.version_vector(), vector(announced), "{digest}");
     }
 }
+
+/// An older update of a source may arrive when the walk has passed its time, and a promise after it.
+#[test]
+fn i2_marks_know_what_arrived_behind_the_walk() {
+    let mut r = replica("R");
+    apply(&mut r, r#"[["new",1],100,"A"]"#);
+    for at in 200..2_200 {
+        apply(&mut r, &format!(r#"[["k{at}","{}"],{at},"B"]"#, "v".repeat(60)));
+    }
+    r.credit(vector(&[("B", 9_999.0)]).iter());
+    let mut session = new_session(&mut r, SessionConfig::default());
+    session.receive(&mut r, NOW, b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1}}\n").unwrap();
+    let mut out = Vec::new();
+    session.transmit(&r, &mut out, 1_000);
+    apply(&mut r, r#"[["old",1],50,"A"]"#);
+    r.credit(vector(&[("A", 100.0)]).iter());
+    let text = String::from_utf8(out).unwrap() + &said(&mut session, &r);
+    let old = text.find("[\"old\"").expect("it is sent");
+    let marks = text.match_indices("{\"mark\"").map(|(at, _)| at);
+    let early: Vec<_> = marks.take_while(|at| *at < old).collect();
+    assert!(!early.is_empty(), "there are marks on the way");
+    let claims = |at: &usize| text[*at..].lines().next().is_some_and(|line| line.contains("\"A\""));
+    assert!(!early.iter().any(claims), "A's older one was not sent yet");
+}

@@ -1,0 +1,187 @@
+//! What a session holds back while updates that it brought wait for verdicts: the peer's promises.
+//!
+//! A promise covers what was sent before it, so it counts once all of that is trusted, and not at all if
+//! some of it was refused: the same as when verdicts come at once (`receiving.rs`), only later. What is
+//! held back keeps its place among the updates; nothing here decides about updates.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Refusal, Session, SessionError, SessionEvent};
+use crate::model::Model;
+use crate::replica::{Outcome, Replica, Settled, Ticket};
+use crate::version_vector::VersionVector;
+
+/// What the peer has sent, in order, from the first update on that waits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unsettled {
+    items: VecDeque<Item>,
+    /// The updates among these. One that comes again is waited for already.
+    tickets: BTreeSet<Ticket>,
+    promises: usize,
+    entries: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Item {
+    Update(Ticket),
+    Promise(Promise),
+}
+
+/// What the peer says it has passed on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Promise {
+    pub(super) vector: VersionVector,
+    /// Nothing was left out of it.
+    pub(super) is_gapless: bool,
+    /// It is the end of a history.
+    pub(super) ends_history: bool,
+}
+
+impl Unsettled {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(super) fn update_waits(&mut self, ticket: Ticket) {
+        if self.tickets.insert(ticket) {
+            self.items.push_back(Item::Update(ticket));
+        }
+    }
+
+    /// Holds a promise back. With too many of them, the last one waits for this one, which only delays
+    /// it.
+    fn hold(&mut self, mut promise: Promise, promises_max: usize, entries_max: usize) {
+        let is_last = |item: &Item| matches!(item, Item::Promise(_));
+        if (self.promises >= promises_max || self.entries >= entries_max)
+            && let Some(at) = self.items.iter().rposition(is_last)
+            && let Some(Item::Promise(last)) = self.items.remove(at)
+        {
+            self.promises -= 1;
+            self.entries -= last.vector.len();
+            promise.vector.join(&last.vector);
+            promise.is_gapless &= last.is_gapless;
+            promise.ends_history |= last.ends_history;
+        }
+        self.promises += 1;
+        self.entries += promise.vector.len();
+        self.items.push_back(Item::Promise(promise));
+    }
+
+    fn pop(&mut self) {
+        match self.items.pop_front() {
+            Some(Item::Update(ticket)) => {
+                self.tickets.remove(&ticket);
+            }
+            Some(Item::Promise(promise)) => {
+                self.promises -= 1;
+                self.entries -= promise.vector.len();
+            }
+            None => {}
+        }
+    }
+
+    /// Something was refused: of what was promised since, nothing counts.
+    fn void(&mut self) {
+        self.entries = 0;
+        for item in &mut self.items {
+            if let Item::Promise(promise) = item {
+                promise.vector = VersionVector::new();
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Whether [`settle`](Self::settle) would do anything: a verdict has come on an update that this
+    /// session brought, and what the peer said since waits for that.
+    #[must_use]
+    pub fn has_verdicts<M: Model>(&self, replica: &Replica<M>) -> bool {
+        match self.unsettled.items.front() {
+            _ if self.is_closed => false,
+            None => false,
+            Some(Item::Promise(_)) => true,
+            Some(Item::Update(ticket)) => replica.settled(*ticket) != Settled::No,
+        }
+    }
+
+    /// Takes note of the verdicts on updates that this session brought: what the peer promised counts
+    /// then, or does not. To be called whenever [`has_verdicts`](Self::has_verdicts), which may become
+    /// true when the replica's [revision](Replica::revision) changes; only sessions of a replica whose
+    /// verifier answers [`Trust::Later`](crate::Trust::Later) have any.
+    ///
+    /// # Errors
+    /// [`SessionError::Full`] when such an update would have exceeded a bound of the replica. The session
+    /// is closed then.
+    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) -> Result<(), SessionError> {
+        while !self.is_closed {
+            match self.unsettled.items.front_mut() {
+                None => break,
+                Some(Item::Promise(promise)) => {
+                    let promise = std::mem::take(promise);
+                    // What was counted is that of the promise that was there.
+                    self.unsettled.entries -= promise.vector.len();
+                    self.unsettled.pop();
+                    self.obey(replica, &promise);
+                }
+                Some(Item::Update(ticket)) => {
+                    let outcome = match replica.settled(*ticket) {
+                        Settled::No => break,
+                        Settled::Trusted => None,
+                        Settled::Otherwise(outcome) => Some(outcome),
+                        Settled::Forgotten => Some(Outcome::Unverified),
+                    };
+                    self.unsettled.pop();
+                    if let Some(outcome) = outcome {
+                        self.settle_otherwise(outcome)?;
+                    }
+                }
+            }
+        }
+        self.close_if_over();
+        Ok(())
+    }
+
+    fn settle_otherwise(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+        self.count(&outcome);
+        match outcome {
+            Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
+            Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
+            _ => {
+                self.receiving.update_put_off();
+                self.unsettled.void();
+                self.refused(Refusal::Unverified);
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer promises something: it counts now, or once what came before it is trusted.
+    pub(super) fn promised<M: Model>(&mut self, replica: &mut Replica<M>, mut promise: Promise) {
+        if self.unsettled.is_empty() {
+            self.obey(replica, &promise);
+            return;
+        }
+        // What nobody has written to us about has no evidence, now or then.
+        promise.vector.retain(|source, _| replica.has_heard_of(source));
+        let limits = replica.limits();
+        self.unsettled.hold(promise, limits.pending_promises_max, limits.sources_max);
+    }
+
+    fn obey<M: Model>(&mut self, replica: &mut Replica<M>, promise: &Promise) {
+        if self.config.direction.receives() {
+            if promise.is_gapless {
+                replica.credit(promise.vector.iter());
+            } else {
+                replica.promise_entries(promise.vector.iter());
+            }
+            if promise.ends_history {
+                replica.history_received(self.link);
+            }
+        }
+        if promise.ends_history {
+            self.has_heard_history = true;
+            self.emit(SessionEvent::HistoryReceived);
+            self.sync_if_done();
+        }
+    }
+}
