@@ -16,6 +16,7 @@ use crate::error::LinkError;
 use crate::pace::{Pace, Share};
 use crate::shared::{Shared, now_ms};
 use crate::stream::{Halves, Reader, Writer};
+use crate::suspicion::Suspicion;
 
 /// Sees the events of a session as they happen.
 pub(crate) trait Observer: Send {
@@ -53,6 +54,7 @@ pub(crate) async fn drive<M: Model>(
         output_max: limits.output_bytes_max.max(1),
         is_flush_due: false,
         pace: Pace::new(limits),
+        suspicion: Suspicion::new(limits),
         unfinished: engine.unfinished.share(),
         has_closed_output: false,
         peer_has_ended: false,
@@ -76,6 +78,7 @@ struct Connection<'a, M> {
     /// Whether the stream may hold back some of what was written.
     is_flush_due: bool,
     pace: Pace,
+    suspicion: Suspicion,
     unfinished: Share<'a>,
     has_closed_output: bool,
     peer_has_ended: bool,
@@ -132,10 +135,14 @@ impl<M: Model> Connection<'_, M> {
                 alarm.as_mut().reset(due);
             }
             let mut came_much = false;
-            // Who sends more than can be verified is not read from, so that others have their turn.
+            // Who sends more than can be verified is not read from, so that others have their turn; nor is,
+            // for a while, who sends what is refused.
             let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
+            self.suspicion.refused(self.session.tally().updates_unverified);
+            let listen_from = self.suspicion.listen_from();
             tokio::select! {
-                read = self.reader.read(&mut self.input), if has_room && !self.peer_has_ended => {
+                read = self.reader.read(&mut self.input),
+                        if has_room && listen_from.is_none() && !self.peer_has_ended => {
                     let count = read?;
                     self.received(count, observer)?;
                     came_much = count > INPUT_BYTES_MIN;
@@ -148,6 +155,7 @@ impl<M: Model> Connection<'_, M> {
                 _ = self.changed.changed(),
                     if self.output.is_empty() || self.session.awaits_verdicts() => {}
                 _ = self.unasked.changed(), if !has_room => {}
+                () = sleep_until(listen_from), if listen_from.is_some() => {}
                 () = at(timeout), if timeout.is_some() => {
                     // A failure is reported by its event.
                     let _ = self.session.handle_timeout(now_ms());

@@ -28,6 +28,7 @@ mod shared;
 mod status;
 mod stream;
 mod subscription;
+mod suspicion;
 mod tls;
 
 pub use address::{Address, InvalidAddress};

@@ -198,3 +198,38 @@ async fn i8_a_flood_waits_outside() {
     flooder.abort();
     node.shutdown().await;
 }
+
+/// Who sends forgeries is listened to at a pace, and others are not kept waiting by that.
+#[tokio::test]
+async fn forgeries_are_refused_at_a_pace() {
+    let keys = Arc::new(Keys::default());
+    let limits = Limits {
+        unverified_per_second_max: 500,
+        input_bytes_max: 1 << 12,
+        verify_batch_updates_max: 50,
+        ..Limits::default()
+    };
+    let node = asking(&keys, limits).await;
+    let mut flood = "{\"clock\":{}}\n".to_owned();
+    for at in 1..=100_000 {
+        flood += &line("k", at, &format!("s{at}"), "forged");
+    }
+    let address = node.listeners()[0].address().to_string();
+    let flooder = tokio::spawn(async move {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let _ = stream.write_all(flood.as_bytes()).await;
+        stream
+    });
+    let begun = std::time::Instant::now();
+    eventually("a forgery is looked at", || keys.asked.load(Ordering::Relaxed) > 0).await;
+    let honest: String = (1..=1_000).map(|at| line(&format!("k{at}"), at, "A", "good")).collect();
+    let _stream = say(&node, &format!("{{\"clock\":{{}}}}\n{honest}")).await;
+    eventually("the honest are heard", || node.read(LwwMap::len) == 1_000).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let forged = keys.asked.load(Ordering::Relaxed) - 1_000;
+    // What is read and asked about before the first verdict comes is not paid for before it is read.
+    let allowed = 500.0 * begun.elapsed().as_secs_f64() + 1_000.0;
+    assert!((forged as f64) < allowed, "{forged} of {allowed}");
+    flooder.abort();
+    node.shutdown().await;
+}

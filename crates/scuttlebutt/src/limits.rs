@@ -157,6 +157,11 @@ pub struct Limits {
     /// read from peers until there are fewer.
     pub unasked_updates_max: usize,
 
+    /// Updates that nobody vouches for, of which a node takes so many a second from one peer. Default
+    /// 2,000. Each costs as much to refuse as a good one to accept, so beyond it the peer is listened to
+    /// more slowly. An honest one that passes on much of what this node does not believe is slowed, too.
+    pub unverified_per_second_max: u32,
+
     /// Updates about which a node asks its verifier at a time. Default 256.
     pub verify_batch_updates_max: usize,
 
@@ -209,6 +214,7 @@ impl Default for Limits {
             waiting_bytes_per_source_max: 16 << 20,
             verdicts_remembered_max: 1 << 14,
             unasked_updates_max: 4_096,
+            unverified_per_second_max: 2_000,
             verify_batch_updates_max: 256,
             verify_batches_max: 4,
             verify_delay_ms_min: 100,
