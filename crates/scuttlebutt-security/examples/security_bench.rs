@@ -22,7 +22,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use scuttlebutt::{Change, LwwMap, Signer, Update};
+use scuttlebutt::{Change, Limits, LwwMap, Signer, Update};
 use scuttlebutt_net::{Builder, Node};
 use scuttlebutt_security::key_file::{self, Existing};
 use scuttlebutt_security::rsa_sha1::{KeyTable, PublicKey, SecretKey};
@@ -143,7 +143,9 @@ async fn read(count: usize, dir: &Path, key: &str) -> Result<()> {
 }
 
 async fn reject(time: Duration, dir: &Path, key: &str) -> Result<()> {
-    let node = verifying(dir, key)?.start().await?;
+    // What refusing costs, and not how slowly such a peer is listened to.
+    let limits = Limits { unverified_per_second_max: u32::MAX, ..Limits::default() };
+    let node = verifying(dir, key)?.limits(limits).start().await?;
     listen(&node).await?;
     while refused(&node) == 0 {
         sleep(Duration::from_millis(1)).await;
@@ -194,7 +196,6 @@ async fn forge(dir: &Path, to: &str) -> Result<()> {
     });
     writer.write_all(b"{\"id\":\"forger\",\"clock\":{}}\n").await?;
     println!("{{\"forging\":true}}");
-    loop {
-        writer.write_all(lines.as_bytes()).await?;
-    }
+    while writer.write_all(lines.as_bytes()).await.is_ok() {}
+    Ok(())
 }
