@@ -6,9 +6,7 @@
 //! knows nothing of files.
 
 use crc32fast::Hasher;
-use scuttlebutt::{SourceId, Timestamp, Update, UpdateParts};
-
-use crate::record::parse_source;
+use scuttlebutt::{RecentSources, Timestamp, Update, UpdateParts};
 
 /// A block that would grow beyond this is ended, if it holds a record: with what the engine adds it
 /// fills one page of 4,096 bytes.
@@ -18,9 +16,6 @@ pub(crate) const BLOCK_BYTES_MAX: usize = 4_064;
 const MARK: u8 = 0xff;
 
 const SUM_BYTES: usize = 4;
-
-/// How many sources are remembered while records are read.
-const SOURCES_REMEMBERED_MAX: usize = 256;
 
 /// The rows of one table entry, growing.
 #[derive(Clone, Debug)]
@@ -150,7 +145,8 @@ impl<'a> Record<'a> {
             change_len: self.change_len,
             stamped_len: self.stamped_len,
         };
-        Update::from_parts(sources.get(self.source)?, Timestamp::new(self.timestamp).ok()?, parts)
+        let source = sources.get(std::str::from_utf8(self.source).ok()?)?;
+        Update::from_parts(source, Timestamp::new(self.timestamp).ok()?, parts)
     }
 }
 
@@ -230,36 +226,6 @@ fn take_len(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(number).ok().filter(|len| *len <= rest.len())?, rest))
 }
 
-/// Sources that were read lately. Updates of one source share its memory, and what stands in each
-/// of them is not decoded again.
-pub(crate) struct RecentSources {
-    last: Option<SourceId>,
-    others: Vec<Option<SourceId>>,
-}
-
-impl RecentSources {
-    pub(crate) fn new() -> Self {
-        Self { last: None, others: vec![None; SOURCES_REMEMBERED_MAX] }
-    }
-
-    /// The source whose JSON literal this is.
-    fn get(&mut self, literal: &[u8]) -> Option<SourceId> {
-        let is_it = |held: &SourceId| held.json_literal().as_bytes() == literal;
-        if let Some(last) = &self.last
-            && is_it(last)
-        {
-            return Some(last.clone());
-        }
-        let place = crc32fast::hash(literal) as usize % SOURCES_REMEMBERED_MAX;
-        let held = &mut self.others[place];
-        if !held.as_ref().is_some_and(is_it) {
-            *held = Some(parse_source(std::str::from_utf8(literal).ok()?)?);
-        }
-        self.last = held.clone();
-        held.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +244,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Option<(u64, Update)> {
         let (record, len) = Record::read(bytes)?;
         let is_whole = len == bytes.len() && record.is_whole();
-        is_whole.then(|| Some((record.position, record.update(&mut RecentSources::new())?)))?
+        is_whole.then(|| Some((record.position, record.update(&mut RecentSources::default())?)))?
     }
 
     #[test]
@@ -302,20 +268,6 @@ mod tests {
         let text = format!("[{}{},1,\"A\"]", "[".repeat(depth), "]".repeat(depth));
         let update = Update::from_json_within(&text, usize::MAX).unwrap();
         assert_eq!(read(&record(0, &update)), Some((0, update)));
-    }
-
-    #[test]
-    fn each_of_many_sources_is_read_as_itself() {
-        let mut sources = RecentSources::new();
-        for round in 0..2 {
-            for n in 0..3 * SOURCES_REMEMBERED_MAX {
-                let source = SourceId::new(format!("source {n}")).unwrap();
-                let read = sources.get(source.json_literal().as_bytes());
-                assert_eq!(read, Some(source), "round {round}");
-            }
-        }
-        assert_eq!(sources.get(b"\"__proto__\""), None);
-        assert_eq!(sources.get(&[0xff]), None);
     }
 
     #[test]
@@ -376,7 +328,7 @@ mod tests {
             prop_assert_eq!(found.count(), 0);
             bytes.insert(0, MARK);
             if let Some((record, _)) = Record::read(&bytes) {
-                let _ = record.update(&mut RecentSources::new());
+                let _ = record.update(&mut RecentSources::default());
             }
         }
     }

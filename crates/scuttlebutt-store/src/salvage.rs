@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use scuttlebutt::{Update, UpdateId};
+use scuttlebutt::{RecentSources, Update, UpdateId};
 
-use crate::block::{RecentSources, find_whole};
+use crate::block::find_whole;
 
 /// All updates found in the file, each with the last of its positions, in the order of those. Takes as
 /// much memory as the file is long.
@@ -19,7 +19,7 @@ pub(crate) fn salvage(path: &Path) -> io::Result<Vec<(u64, Update)>> {
     let content = fs::read(path)?;
     let mut rest = &content[..];
     let mut found: BTreeMap<UpdateId, (u64, Update)> = BTreeMap::new();
-    let mut sources = RecentSources::new();
+    let mut sources = RecentSources::default();
     while let Some((at, record)) = find_whole(rest) {
         rest = &rest[at + 1..];
         let Some(update) = record.update(&mut sources) else { continue };

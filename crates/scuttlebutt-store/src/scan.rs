@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use redb::{Range, ReadTransaction, ReadableTableMetadata};
-use scuttlebutt::{Update, VersionVector};
+use scuttlebutt::{RecentSources, Update, VersionVector};
 
-use crate::block::{Found, RecentSources, Records, is_whole};
+use crate::block::{Found, Records, is_whole};
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::record;
@@ -134,7 +134,7 @@ impl Scan {
             bytes: 0,
             positions_max,
             damage: Damage::default(),
-            sources: RecentSources::new(),
+            sources: RecentSources::default(),
         };
         Ok(Self { reader: Reader::new(transaction, path)?, decoder })
     }

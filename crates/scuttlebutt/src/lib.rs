@@ -7,6 +7,7 @@ pub mod model;
 mod clock;
 mod file;
 mod limits;
+mod recent_sources;
 mod replica;
 mod session;
 mod sorted;
@@ -22,6 +23,7 @@ pub use model::{
     EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, Retention,
     laws,
 };
+pub use recent_sources::RecentSources;
 pub use replica::{
     ChangeCursor, Changed, Changes, LocalUpdateError, Outcome, Question, Replica, Revision,
     SignError, Signer, Ticket, Trust, Verifier,

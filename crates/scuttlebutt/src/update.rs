@@ -12,6 +12,7 @@ use triomphe::{Arc, ThinArc};
 
 use crate::json::{self, JsonError, TextLimits};
 use crate::limits::Limits;
+use crate::recent_sources::RecentSources;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 
@@ -145,7 +146,7 @@ impl Update {
     /// [`UpdateError`] says which part of it is no good.
     pub fn from_json_within(line: &str, nesting_depth_max: usize) -> Result<Self, UpdateError> {
         let text = json::canonicalize(line.as_bytes(), TextLimits { nesting_depth_max })?;
-        Ok(Self::from_canonical(&text)?)
+        Ok(Self::from_canonical(&text, &mut RecentSources::default())?)
     }
 
     /// Puts together again what [`parts`](Self::parts) took apart, for a store that knows by a
@@ -190,7 +191,10 @@ impl Update {
     }
 
     /// Reads an update from canonical text that is known to be an array.
-    pub(crate) fn from_canonical(text: &str) -> Result<Self, InvalidUpdate> {
+    pub(crate) fn from_canonical(
+        text: &str,
+        sources: &mut RecentSources,
+    ) -> Result<Self, InvalidUpdate> {
         let mut elements = json::elements(text);
         let (Some(change), Some(timestamp), Some(literal)) =
             (elements.next(), elements.next(), elements.next())
@@ -212,9 +216,7 @@ impl Update {
         let stamped = &text[1..source_start - 1];
         let extras = text[source_start + literal.len()..].strip_suffix(']');
         let extras = extras.ok_or(InvalidUpdate::TooShort)?;
-        let id = json::JsString::from_json_literal(literal);
-        let id = id.map_err(|_| InvalidUpdate::SourceType)?;
-        let source = SourceId::new(id).map_err(|_| InvalidUpdate::SourceName)?;
+        let source = sources.get(literal).ok_or(InvalidUpdate::SourceName)?;
         let joined;
         let body = match extras {
             "" => stamped,

@@ -6,6 +6,7 @@
 
 use crate::json::{self, JsString, JsonErrorKind};
 use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::recent_sources::RecentSources;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
@@ -21,6 +22,7 @@ pub(crate) struct Decoder {
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     has_begun: bool,
+    sources: RecentSources,
 }
 
 impl Decoder {
@@ -49,11 +51,11 @@ impl Decoder {
                 break;
             }
             let frame = if self.partial.is_empty() {
-                decode_line(line, limits)?
+                decode_line(line, limits, &mut self.sources)?
             } else {
                 self.partial.extend_from_slice(line);
                 let whole = std::mem::take(&mut self.partial);
-                decode_line(&whole, limits)?
+                decode_line(&whole, limits, &mut self.sources)?
             };
             if frame.is_some() {
                 return Ok(frame);
@@ -70,7 +72,7 @@ impl Decoder {
     /// Reads what is left when the stream has ended: a last line may lack its newline.
     pub(crate) fn finish(&mut self, limits: &Limits) -> Result<Option<Frame>, DecodeError> {
         let rest = std::mem::take(&mut self.partial);
-        decode_line(&rest, limits).map_err(|error| match error {
+        decode_line(&rest, limits, &mut self.sources).map_err(|error| match error {
             DecodeError::NotJson { line, .. } => DecodeError::BrokenOff { line },
             other => other,
         })
@@ -90,7 +92,11 @@ impl Decoder {
 }
 
 /// Reads one line; `None` when it is blank.
-pub(crate) fn decode_line(line: &[u8], limits: &Limits) -> Result<Option<Frame>, DecodeError> {
+pub(crate) fn decode_line(
+    line: &[u8],
+    limits: &Limits,
+    sources: &mut RecentSources,
+) -> Result<Option<Frame>, DecodeError> {
     let text = match json::canonicalize(line, limits.text()) {
         Ok(text) => text,
         Err(error) => {
@@ -105,7 +111,7 @@ pub(crate) fn decode_line(line: &[u8], limits: &Limits) -> Result<Option<Frame>,
         }
     };
     Ok(Some(match json::kind(&text) {
-        json::Kind::Array => Frame::Update(crate::Update::from_canonical(&text)),
+        json::Kind::Array => Frame::Update(crate::Update::from_canonical(&text, sources)),
         json::Kind::Object => decode_object(&text, limits)?,
         json::Kind::String if text == "\"SYNC\"" => Frame::HistorySent,
         _ => Frame::Unknown,
