@@ -1,5 +1,8 @@
-//! Measurements beside the original, and of stores. Interleaved rounds, since a machine is never as quiet in one
+//! Measurements: all cases of `bench/`, and beside them the first sync in every mixture with the
+//! original, and stores. Interleaved rounds, since a machine is never as quiet in one
 //! minute as in another; least, median and greatest, since one number hides how much they scatter.
+
+mod cases;
 
 use std::env;
 use std::fs;
@@ -21,6 +24,16 @@ pub(crate) enum Task {
     Interop(Options),
     /// Stores, beside the bare engine, a bare file, and a node that keeps nothing
     Store(StoreOptions),
+    /// Every case, beside the npm package and what a user might pick instead [default]
+    All(cases::Options),
+    /// Write docs/benchmarks.md from what a run of all cases has left
+    Report(cases::ReportOptions),
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::All(cases::Options::default())
+    }
 }
 
 /// How much of it.
@@ -59,6 +72,8 @@ pub(crate) fn run(task: &Task) -> Result<()> {
     match task {
         Task::Interop(options) => interop(options),
         Task::Store(options) => store(options),
+        Task::All(options) => cases::run(options),
+        Task::Report(options) => cases::report(options),
     }
 }
 
