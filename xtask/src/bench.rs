@@ -3,6 +3,7 @@
 //! minute as in another; least, median and greatest, since one number hides how much they scatter.
 
 mod cases;
+pub(crate) mod counts;
 
 use std::env;
 use std::fs;
@@ -26,6 +27,8 @@ pub(crate) enum Task {
     Store(StoreOptions),
     /// Every case, beside the npm package and what a user might pick instead [default]
     All(cases::Options),
+    /// Allocations and instructions of the hot paths, compared with what they were
+    Counts(counts::Options),
     /// Write docs/benchmarks.md from what a run of all cases has left
     Report(cases::ReportOptions),
 }
@@ -73,6 +76,12 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Interop(options) => interop(options),
         Task::Store(options) => store(options),
         Task::All(options) => cases::run(options),
+        Task::Counts(options) => {
+            if let Some(how) = counts::run(options)? {
+                println!("not everything was counted; to do so: {how}");
+            }
+            Ok(())
+        }
         Task::Report(options) => cases::report(options),
     }
 }
