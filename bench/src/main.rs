@@ -104,7 +104,7 @@ fn run(options: Options) -> Result<()> {
     fs::create_dir_all(&options.out)?;
     let file = options.out.join("results.json");
     let scale = format!("{:?}", options.scale).to_lowercase();
-    let mut run = Run { machine, scale, cases: Vec::new() };
+    let mut run = Run { machine, scale, rounds: context.rounds, cases: Vec::new() };
     let mut failed = Vec::new();
     for (letter, measure) in cases::ALL {
         if !options.only.is_empty() && !options.only.contains(&letter) {

@@ -12,6 +12,7 @@ pub(crate) struct Run {
     pub(crate) machine: Machine,
     /// The sizes it was made with.
     pub(crate) scale: String,
+    pub(crate) rounds: usize,
     pub(crate) cases: Vec<Case>,
 }
 

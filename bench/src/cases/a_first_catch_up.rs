@@ -12,8 +12,10 @@ use crate::results::{Case, Quantity, Setting};
 const FLOOR: &str = "floor program";
 const CLIENT_CPU: Quantity = Quantity { name: "processor time of the client", unit: "ms" };
 const SERVER_CPU: Quantity = Quantity { name: "processor time of the server", unit: "ms" };
-const CLIENT_MEMORY: Quantity =
-    Quantity { name: "peak memory of the client by what it ends with", unit: TIMES };
+const CLIENT_MEMORY: Quantity = Quantity {
+    name: "peak memory of the client by that of a server filled by itself",
+    unit: TIMES,
+};
 const SERVER_MEMORY: Quantity =
     Quantity { name: "peak memory of the server by what it began with", unit: TIMES };
 const RESIDENT: Quantity = Quantity { name: "memory of the client afterwards", unit: "MiB" };
@@ -78,7 +80,8 @@ fn over_tcp(
             case.record(round, setting, name, CLIENT_CPU, after.1.cpu_ms_since(&before.1));
             case.record(round, setting, name, SERVER_CPU, after.0.cpu_ms_since(&before.0));
             let by = |peak: u64, state: u64| peak as f64 / state as f64;
-            let client_by = by(after.1.peak_bytes, after.1.resident_bytes);
+            // What the client ends with may hold room that only catching up has needed.
+            let client_by = by(after.1.peak_bytes, before.0.resident_bytes);
             let server_by = by(after.0.peak_bytes, before.0.resident_bytes);
             case.record(round, setting, name, CLIENT_MEMORY, client_by);
             case.record(round, setting, name, SERVER_MEMORY, server_by);

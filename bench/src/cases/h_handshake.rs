@@ -15,7 +15,8 @@ pub(super) fn measure(context: &Context) -> Result<Case> {
     for sources in context.sizes.handshake_sources {
         let settings: Vec<_> = [(0, "equal"), (1, "nearly equal")]
             .map(|(new, how)| {
-                let text = format!("{} sources, {how}", grouped(*sources));
+                let plural = if *sources == 1 { "" } else { "s" };
+                let text = format!("{} source{plural}, {how}", grouped(*sources));
                 (new, Setting::along(text, *sources, how))
             })
             .into();

@@ -16,7 +16,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 const WIDTH: u32 = 900;
 const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Ours first; told apart by those who see no red, too.
-const COLOURS: [RGBColor; 7] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(110, 110, 110),
@@ -24,6 +24,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(86, 180, 233),
+    RGBColor(120, 70, 20),
 ];
 
 /// Draws a case as an SVG file; nothing where it has no numbers.
@@ -33,7 +34,7 @@ pub(crate) fn draw(case: &Case, path: &Path) -> Drawn {
         case.series.iter().filter(|series| series.quantity == *quantity).collect();
     let lines: Vec<&Series> = shown.iter().copied().filter(|series| series.x.is_some()).collect();
     let Some(unit) = shown.first().map(|series| series.unit.clone()) else { return Ok(()) };
-    let title = format!("{}. {}: {quantity}, in {unit}", case.letter, case.title);
+    let title = format!("{}. {}: {quantity}, in {unit}, logarithmic", case.letter, case.title);
     if lines.is_empty() { bars(&shown, &title, path) } else { curves(&lines, &title, along, path) }
 }
 

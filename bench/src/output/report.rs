@@ -30,17 +30,20 @@ pub(crate) fn write_report(run: &Run, document: &Path) -> Result<()> {
 
 fn head(text: &mut String, run: &Run) -> Result<()> {
     let machine = &run.machine;
-    writeln!(
+    writeln!(text, "# Benchmarks\n")?;
+    paragraph(
         text,
-        "# Benchmarks\n\n\
-         `cargo xtask bench` measures all of this, and `cargo xtask bench report FILE` wrote this \
-         page from what it left in a file. Each case was measured in several rounds, ours and the \
-         others in turn, with the end states compared. Of each quantity the table gives the least, \
-         the median and the greatest, and the median of its ratio to ours within the same round.\n\n\
-         Keys have 14 bytes, values 64 bytes of JSON. Everything ran on one machine, over its \
+        "`cargo xtask bench` measures all of this, and `cargo xtask bench report` wrote this page from \
+         what it left in a file. Each case was measured in several rounds, ours and the others in \
+         turn, with the end states compared. Of each quantity the table gives the least, the median \
+         and the greatest, and the median of its ratio to ours within the same round.",
+    );
+    paragraph(
+        text,
+        "Keys have 14 bytes, values 64 bytes of JSON. Everything ran on one machine, over its \
          loopback: read the ratios. The original runs on one thread, and so does each of its ends; \
-         an end of ours uses as many as it likes.\n"
-    )?;
+         an end of ours uses as many as it likes.",
+    );
     writeln!(text, "| | |\n|---|---|")?;
     let mut line = |name: &str, value: &str| writeln!(text, "| {name} | {value} |");
     line(
@@ -52,6 +55,7 @@ fn head(text: &mut String, run: &Run) -> Result<()> {
     line("commit", &machine.commit)?;
     line("date", &machine.date)?;
     line("sizes", &run.scale)?;
+    line("rounds", &run.rounds.to_string())?;
     for (name, version) in &machine.versions {
         line(name, version)?;
     }
@@ -89,8 +93,8 @@ fn targets(text: &mut String, run: &Run) -> Result<()> {
 
 fn chapter(text: &mut String, case: &Case, picture: &str) -> Result<()> {
     writeln!(text, "\n## {}. {}\n", case.letter, case.title)?;
-    for paragraph in &case.method {
-        writeln!(text, "{paragraph}\n")?;
+    for each in &case.method {
+        paragraph(text, each);
     }
     writeln!(text, "![{}: {}]({picture})", case.title, case.chart.0)?;
     for (title, rows) in tables(case) {
@@ -113,4 +117,23 @@ fn chapter(text: &mut String, case: &Case, picture: &str) -> Result<()> {
         writeln!(text, "- {note}")?;
     }
     Ok(())
+}
+
+/// Lines as long as those of the other documents.
+fn paragraph(text: &mut String, words: &str) {
+    const COLUMNS: usize = 100;
+    let mut column = 0;
+    for word in words.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > COLUMNS {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push_str("\n\n");
 }
