@@ -1,6 +1,9 @@
-//! Measurements beside the original, and of stores. Interleaved rounds, since a machine is never as quiet in one
+//! Measurements: all cases of `bench/`, and beside them the first sync in every mixture with the
+//! original, and stores. Interleaved rounds, since a machine is never as quiet in one
 //! minute as in another; least, median and greatest, since one number hides how much they scatter.
 
+mod cases;
+pub(crate) mod counts;
 mod security;
 
 use std::env;
@@ -25,6 +28,18 @@ pub(crate) enum Task {
     Store(StoreOptions),
     /// Signed updates, beside the npm package with its security.js; forged ones, and who suffers from them
     Security(security::Options),
+    /// Every case, beside the npm package and what a user might pick instead [default]
+    All(cases::Options),
+    /// Allocations and instructions of the hot paths, compared with what they were
+    Counts(counts::Options),
+    /// Write docs/benchmarks.md from what a run of all cases has left
+    Report(cases::ReportOptions),
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::All(cases::Options::default())
+    }
 }
 
 /// How much of it.
@@ -64,6 +79,14 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Interop(options) => interop(options),
         Task::Store(options) => store(options),
         Task::Security(options) => security::run(options),
+        Task::All(options) => cases::run(options),
+        Task::Counts(options) => {
+            if let Some(how) = counts::run(options)? {
+                println!("not everything was counted; to do so: {how}");
+            }
+            Ok(())
+        }
+        Task::Report(options) => cases::report(options),
     }
 }
 

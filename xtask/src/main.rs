@@ -39,15 +39,17 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Put deliberate faults into a copy of the core and demand that the tests notice each
     Mutants(mutants::Options),
-    /// Measure, beside the npm package or the bare engine
-    #[command(subcommand)]
-    Bench(bench::Task),
+    /// Measure, beside the npm package, what a user might pick instead, or the bare engine
+    Bench {
+        #[command(subcommand)]
+        task: Option<bench::Task>,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
-        Task::Bench(task) => bench::run(&task),
+        Task::Bench { task } => bench::run(&task.unwrap_or_default()),
         Task::Crash(options) => crash::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Mutants(options) => mutants::run(&options),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::bench;
 use crate::crash;
 use crate::fuzz;
 use crate::shell::{self, cargo, program, root, target_dir};
@@ -32,6 +33,9 @@ enum End {
 /// Not a member of the workspace.
 const FUZZ: &str = "fuzz/Cargo.toml";
 
+/// Nor this: only whoever measures builds it.
+const ALTERNATIVES: &str = "bench/alternatives/Cargo.toml";
+
 /// What is off by default and tested all the same.
 const FEATURES: &str = "--features=scuttlebutt-security/rsa-sha1,scuttlebutt-cli/rsa-sha1";
 
@@ -44,7 +48,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report.step("npm packages", || npm_packages().map(passed));
     report.step("format", || {
         shell::run(&mut cargo(&["fmt", "--all", "--check"]))?;
-        shell::run(&mut cargo(&["fmt", "--manifest-path", FUZZ, "--check"])).map(passed)
+        for manifest in [FUZZ, ALTERNATIVES] {
+            shell::run(&mut cargo(&["fmt", "--manifest-path", manifest, "--check"]))?;
+        }
+        Ok(End::Passed)
     });
     report.step("lints", || {
         let lints = ["clippy", "--workspace", FEATURES, "--all-targets", "--", "-Dwarnings"];
@@ -78,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         test.arg(target_dir().join("fuzz"));
         shell::run_reading(&mut test, |line| tally.read(line)).map(passed)
     });
+    report.step("counts", counts);
     if !options.quick {
         report.step("fuzzers", fuzzers);
         report.step("simulated clusters", || {
@@ -116,6 +124,12 @@ fn wasm_build() -> Result<End> {
         return Ok(End::Skipped(wasm::how_to_install()));
     }
     wasm::run(install).map(passed)
+}
+
+/// Allocations everywhere, instructions where there is something to count them with.
+fn counts() -> Result<End> {
+    let left_out = bench::counts::run(&bench::counts::Options::default())?;
+    Ok(left_out.map_or(End::Passed, End::Skipped))
 }
 
 /// Half a minute for each two of them.
