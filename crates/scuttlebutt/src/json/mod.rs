@@ -43,6 +43,6 @@ pub use coerce::{to_js_number, to_js_string};
 pub use error::{JsonError, JsonErrorKind, ToCanonicalError};
 pub use number::{parse_number, write_number};
 pub(crate) use order::array_index;
-pub(crate) use string::compare;
 pub use string::{JsString, Utf16Units};
+pub(crate) use string::{compare, compare_different, same_bytes};
 pub use text::{Elements, Kind, Members, elements, kind, members};

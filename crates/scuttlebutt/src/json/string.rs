@@ -202,15 +202,25 @@ impl Ord for JsString {
 
 /// How two strings of the bytes that [`JsString`] keeps compare by code units.
 pub(crate) fn compare(one: &[u8], other: &[u8]) -> Ordering {
-    // Eight bytes at a time: this is where trees of keys and ids spend their time.
+    let same = same_bytes(one, other);
+    match (&one[same..], &other[same..]) {
+        ([], rest) => 0.cmp(&rest.len()),
+        (rest, []) => rest.len().cmp(&0),
+        (one, other) => compare_different(one, other),
+    }
+}
+
+/// How many bytes both begin with.
+pub(crate) fn same_bytes(one: &[u8], other: &[u8]) -> usize {
+    // Eight bytes at a time: this is where searches by key and by id spend their time.
     let (words, _) = one.as_chunks::<8>();
     let (other_words, _) = other.as_chunks::<8>();
     let same = 8 * words.iter().zip(other_words).take_while(|(a, b)| a == b).count();
-    let differ = one[same..].iter().zip(&other[same..]).position(|(a, b)| a != b);
-    let Some(at) = differ.map(|at| same + at) else {
-        return one.len().cmp(&other.len());
-    };
-    let (a, b) = (&one[at..], &other[at..]);
+    same + one[same..].iter().zip(&other[same..]).take_while(|(a, b)| a == b).count()
+}
+
+/// [`compare`] from the first byte on that differs.
+pub(crate) fn compare_different(a: &[u8], b: &[u8]) -> Ordering {
     // Bytes order as code units do, except that the characters of two units, whose first
     // byte is 0xF0 or above, belong among the surrogates, whose first byte is 0xED. Bytes
     // that large are always the first of a character, so the units can be compared from here.

@@ -283,7 +283,24 @@ fn key_of(update: &Update) -> Cow<'_, [u8]> {
 
 /// How an update stands to what writes the key of these bytes.
 fn with_key(key: &[u8]) -> impl Fn(&Update) -> Ordering {
-    move |held| json::compare(&key_of(held), key)
+    let is_plain = memchr2(b'"', b'\\', key).is_none();
+    move |held| {
+        let plainly = is_plain.then(|| compare_plain(held.change_bytes(), key)).flatten();
+        plainly.unwrap_or_else(|| json::compare(&key_of(held), key))
+    }
+}
+
+/// How the key at the beginning of `change` stands to one that a literal has without escapes, seen from
+/// the first byte that differs; `None` if that takes decoding.
+fn compare_plain(change: &[u8], key: &[u8]) -> Option<Ordering> {
+    let held = change.strip_prefix(b"[\"")?;
+    let same = json::same_bytes(held, key);
+    match (held.get(same)?, &key[same..]) {
+        (b'\\', _) => None,
+        (b'"', rest) => Some(0.cmp(&rest.len())),
+        (_, []) => Some(Ordering::Greater),
+        (_, rest) => Some(json::compare_different(&held[same..], rest)),
+    }
 }
 
 fn value_of(update: &Update) -> Option<&str> {
