@@ -25,7 +25,7 @@ pub(crate) enum Task {
     Interop(Options),
     /// Stores, beside the bare engine, a bare file, and a node that keeps nothing
     Store(StoreOptions),
-    /// Every case, beside the npm package and what a user might pick instead [default]
+    /// Every case, beside the npm package and what a user might pick instead; what is done when nothing is named
     All(cases::Options),
     /// Allocations and instructions of the hot paths, compared with what they were
     Counts(counts::Options),
