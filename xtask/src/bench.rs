@@ -28,7 +28,7 @@ pub(crate) enum Task {
     Store(StoreOptions),
     /// Signed updates, beside the npm package with its security.js; forged ones, and who suffers from them
     Security(security::Options),
-    /// Every case, beside the npm package and what a user might pick instead [default]
+    /// Every case, beside the npm package and what a user might pick instead; what is done when nothing is named
     All(cases::Options),
     /// Allocations and instructions of the hot paths, compared with what they were
     Counts(counts::Options),

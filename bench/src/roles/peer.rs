@@ -145,8 +145,9 @@ impl Peer {
     /// Answers each write of the key 0 with one of the key 1, without being asked again.
     fn pong(&self) -> Value {
         let node = self.node.clone();
+        // Before this is answered: what is asked next must not be missed.
+        let mut changes = node.subscribe();
         self.runtime.spawn(async move {
-            let mut changes = node.subscribe();
             let mut answered = 0;
             while let Some(notice) = changes.next().await {
                 if matches!(&notice, Notice::Changed { is_local: false, .. }) {
