@@ -45,6 +45,7 @@ impl Keeper {
             vector_changes: engine.shared.read(Replica::vector_changes),
             limits: store.limits().clone(),
             engine: engine.clone(),
+            vector_written: Instant::now(),
             nobody: fresh_id(),
             store,
         };
@@ -69,8 +70,9 @@ struct Writer<M> {
     /// Nobody writes as this.
     nobody: SourceId,
     limits: StoreLimits,
-    /// Changes of the announced vector that are written.
+    /// Changes of the announced vector that are written, and when the last of them were.
     vector_changes: u64,
+    vector_written: Instant,
 }
 
 impl<M: Model + Send + 'static> Writer<M> {
@@ -123,7 +125,11 @@ impl<M: Model + Send + 'static> Writer<M> {
                 self.let_writers_come().await;
             }
             match self.write_batch().await? {
-                Some(updates) => last_updates = updates,
+                Some(updates) => {
+                    last_updates = updates;
+                    // What the vector says of them is written when there is time.
+                    rest_due = Some(Instant::now() + delay);
+                }
                 None if is_quiet => return Ok(()),
                 None => {}
             }
@@ -152,6 +158,14 @@ impl<M: Model + Send + 'static> Writer<M> {
         if batch.is_empty() && self.store.id() == id {
             return Ok(None);
         }
+        let delay = Duration::from_millis(self.engine.limits.store_delay_ms_max);
+        let batch = match batch.updates() > 0 && self.vector_written.elapsed() < delay {
+            true => batch.without_vector(self.vector_changes),
+            false => {
+                self.vector_written = Instant::now();
+                batch
+            }
+        };
         let (end, updates, vector_changes) = (batch.end(), batch.updates(), batch.vector_changes());
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || commit(&store, id, &batch)).await;

@@ -68,6 +68,28 @@ impl Batch {
         Self { updates, vector, released, end, vector_changes }
     }
 
+    /// The same, but for the version vector, which the next batch then has: `vector_changes_seen` is what
+    /// it was collected with. A vector that the store has of some time ago promises less than was
+    /// announced, which is never wrong, and only has peers send again what is held already; written with
+    /// every batch it is a good part of the cost of small ones.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId};
+    /// use scuttlebutt_store::{Batch, StoreLimits};
+    ///
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.local_update(1.0, LwwMap::set("k", &1)?)?; // announced at once: it does not wait for a store
+    /// let batch = Batch::collect(&mut replica, 0, &StoreLimits::default()).without_vector(0);
+    /// assert!(batch.vector().is_empty());
+    /// let next = Batch::collect(&mut replica, batch.vector_changes(), &StoreLimits::default());
+    /// assert_eq!(next.vector().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn without_vector(self, vector_changes_seen: u64) -> Self {
+        Self { vector: Vec::new(), vector_changes: vector_changes_seen, ..self }
+    }
+
     /// The position to hand to [`Replica::stored`] once the batch is committed.
     #[must_use]
     pub fn end(&self) -> u64 {
