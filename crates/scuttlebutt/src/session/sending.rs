@@ -56,9 +56,14 @@ impl CatchUp {
         replica: &Replica<M>,
         vector: &VersionVector,
         with_marks: bool,
+        with_forks: bool,
     ) -> Self {
+        let is_told_of_forks = with_marks && with_forks;
         Self {
-            delta: replica.delta(vector),
+            delta: match is_told_of_forks {
+                true => replica.delta_with_forks(vector),
+                false => replica.delta(vector),
+            },
             progress: with_marks.then(BTreeMap::new),
             bytes_since_mark: 0,
             bytes_between_marks: MARK_BYTES_MIN,
@@ -90,7 +95,7 @@ impl CatchUp {
                 Some(progress) => {
                     let progress = progress.entry(step.entry.source).or_default();
                     progress.has_gap |= step.passed_over;
-                    if !progress.has_gap {
+                    if !progress.has_gap && step.completes {
                         progress.complete = Some(update.timestamp());
                     }
                     self.bytes_since_mark += update.line_len();
