@@ -109,17 +109,19 @@ impl<M: Model> Replica<M> {
         if is_held { Known::Same } else { Known::OtherChange(first.update.clone()) }
     }
 
-    /// The forks that a peer with this vector never asks about, since it covers them.
-    fn forks_covered_by(&self, vector: &VersionVector) -> Vec<Name> {
-        let covered =
-            |(index, timestamp): &Name| vector.includes(&self.sources.get(*index).id, *timestamp);
-        self.forks.names().map(|(name, _)| name).filter(covered).collect()
+    /// The forks that a peer with this vector never asks about, since it covers them, if they have shown
+    /// at position `from` or later.
+    fn forks_covered_by(&self, vector: &VersionVector, from: u64) -> Vec<Name> {
+        let covered = |((index, timestamp), later): &(Name, &[u64])| {
+            vector.includes(&self.sources.get(*index).id, *timestamp) && later.last() >= Some(&from)
+        };
+        self.forks.names().filter(covered).map(|(name, _)| name).collect()
     }
 
     /// The walk that begins with the forks that `vector` covers: whoever has it may hold one side, and
-    /// asks about none.
-    pub(crate) fn delta_with_forks(&self, vector: &VersionVector) -> Delta {
-        self.delta(vector).beginning_with(self.forks_covered_by(vector))
+    /// asks about none. Without those that showed before position `from`.
+    pub(crate) fn delta_with_forks(&self, vector: &VersionVector, from: u64) -> Delta {
+        self.delta(vector).beginning_with(self.forks_covered_by(vector, from))
     }
 
     /// The first side of a fork, for whoever is about to send the second one: a peer may hold that one

@@ -174,8 +174,9 @@ impl Session {
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
-        let is_first = self.histories_sent == 0;
-        if !is_first {
+        // The forks that it was told of already it is not told again.
+        let forks_from = if self.histories_sent == 0 { 0 } else { self.cursor };
+        if self.histories_sent > 0 {
             // The peer may have dropped marks since; it gets the whole vector again. And what was
             // sent before: it may have put that off.
             self.told = 0;
@@ -186,7 +187,7 @@ impl Session {
         }
         self.cursor = replica.durable();
         self.sending =
-            Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, is_first));
+            Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, forks_from));
         self.ahead = vector;
         self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
     }

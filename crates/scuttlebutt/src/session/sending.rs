@@ -56,12 +56,11 @@ impl CatchUp {
         replica: &Replica<M>,
         vector: &VersionVector,
         with_marks: bool,
-        with_forks: bool,
+        forks_from: u64,
     ) -> Self {
-        let is_told_of_forks = with_marks && with_forks;
         Self {
-            delta: match is_told_of_forks {
-                true => replica.delta_with_forks(vector),
+            delta: match with_marks {
+                true => replica.delta_with_forks(vector, forks_from),
                 false => replica.delta(vector),
             },
             progress: with_marks.then(BTreeMap::new),
