@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
-    Change, ChangeCursor, Imported, LocalUpdateError, Mode, Model, Replica, SessionConfig,
-    SourceId, Update,
+    Change, ChangeCursor, ForkProof, Imported, LocalUpdateError, Mode, Model, Replica,
+    SessionConfig, SourceId, Update,
 };
 use scuttlebutt_store::{Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -96,6 +96,13 @@ impl<M: Model + Send + 'static> Node<M> {
     #[must_use]
     pub fn watch_id(&self) -> watch::Receiver<SourceId> {
         self.engine.shared.id()
+    }
+
+    /// The forks that are held: sources that signed two changes under one name, each with both as proof.
+    /// See [`Replica::forks`](scuttlebutt::Replica::forks).
+    #[must_use]
+    pub fn forks(&self) -> Vec<ForkProof> {
+        self.engine.shared.read(|replica| replica.forks().collect())
     }
 
     /// Writes. Returns the update when it is accepted and, with a store, as durable as that promises;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scuttlebutt::{Refusal, SessionEvent, Timestamp};
+use scuttlebutt::{Refusal, SessionEvent, Timestamp, Update};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
@@ -34,6 +34,9 @@ pub struct SessionStatus {
     pub refused: u64,
     /// Why the last of them had none.
     pub last_refusal: Option<Refusal>,
+    /// Updates that came, trusted, under a name that another change had: see
+    /// [`Node::forks`](crate::Node::forks).
+    pub forks_met: u64,
     /// Bytes received.
     pub bytes_received: u64,
     /// Bytes sent.
@@ -154,6 +157,22 @@ impl Observer for Recorder<'_> {
                 });
                 tracing::warn!(count, "{refusal}");
             }
+            SessionEvent::Forked { proof, is_kept } => {
+                let is_first = self.record.status().forks_met == 0;
+                self.record.update(|status| status.forks_met += 1);
+                if !is_kept && !is_first {
+                    // It comes again with each session, and there is no room to remember it.
+                    return;
+                }
+                let [one, other] = proof.sides();
+                tracing::warn!(
+                    is_kept,
+                    one = %brief(one),
+                    other = %brief(other),
+                    "{} signed two changes with one timestamp; both updates are the proof",
+                    one.source()
+                );
+            }
             SessionEvent::HistorySent => tracing::debug!("history sent"),
             SessionEvent::HistoryReceived => tracing::debug!("history received"),
             _ => {}
@@ -181,3 +200,13 @@ impl Observer for Recorder<'_> {
         });
     }
 }
+
+/// An update for the log: whole unless it is long.
+fn brief(update: &Update) -> String {
+    match update.line_len() {
+        ..=BRIEF_BYTES_MAX => update.to_json(),
+        bytes => format!("{} ({bytes} bytes)", update.id()),
+    }
+}
+
+const BRIEF_BYTES_MAX: usize = 1_024;

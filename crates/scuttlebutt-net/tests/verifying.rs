@@ -233,3 +233,32 @@ async fn forgeries_are_refused_at_a_pace() {
     flooder.abort();
     node.shutdown().await;
 }
+
+/// Each node hears another side first, from peers that promise that there is nothing else.
+#[tokio::test]
+async fn a_fork_is_known_to_both_nodes_once_they_are_linked() {
+    let keys = Arc::new(Keys::default());
+    let (a, b) = (asking(&keys, Limits::default()).await, asking(&keys, Limits::default()).await);
+    let digest = "{\"id\":\"P\",\"clock\":{\"A\":5},\"ext\":{\"marks\":1}}\n";
+    let [one, two] = [1, 2].map(|value| format!("[[\"k\",{value}],5,\"A\",\"good\"]\n"));
+    let say_all = |lines: &str| format!("{digest}{lines}\"SYNC\"\n");
+    let to_a = say(&a, &say_all(&two)).await;
+    let to_b = say(&b, &say_all(&one)).await;
+    let covers = |node: &Node<LwwMap>| node.read_replica(|replica| replica.version_vector().len());
+    eventually("both are promised all of A", || covers(&a) == 1 && covers(&b) == 1).await;
+    b.add_peer(&a.listeners()[0].address().to_string()).unwrap();
+    eventually("they are in sync", || b.sessions().iter().any(|session| session.is_synced)).await;
+    assert_eq!((a.forks().len(), b.forks().len()), (0, 0), "neither asks for what it covers");
+
+    let again = say(&a, &say_all(&one)).await;
+    eventually("both know", || !a.forks().is_empty() && !b.forks().is_empty()).await;
+    assert_eq!(a.forks(), b.forks());
+    assert_eq!(a.forks()[0].to_json_lines(), format!("{one}{two}"));
+    let met = |node: &Node<LwwMap>| node.sessions().iter().map(|s| s.forks_met).sum::<u64>();
+    assert_eq!((met(&a), met(&b)), (1, 1));
+    assert_eq!(a.read(LwwMap::to_json), "{\"k\":2}");
+    assert_eq!(b.read(LwwMap::to_json), "{\"k\":2}");
+    drop((to_a, to_b, again));
+    a.shutdown().await;
+    b.shutdown().await;
+}

@@ -29,6 +29,25 @@
 //! assert_eq!(ben.remote_update(100.0, Update::from_json(&line)?), Outcome::Applied);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Who signs two changes under one name leaves a proof of it, which needs nobody's word:
+//!
+//! ```
+//! use scuttlebutt::{Change, ForkProof, Signer, Timestamp, Trust, Update};
+//! use scuttlebutt_security::{Ed25519Key, Ed25519Verifier};
+//!
+//! let key = Ed25519Key::generate(&mut rand::rng());
+//! let sign = |value: i32| -> Result<Update, Box<dyn std::error::Error>> {
+//!     let update = Update::new(&Change::new(&("k", value))?, Timestamp::new(100.0)?, key.id().clone());
+//!     Ok(update.signed(&key.sign(&update)?))
+//! };
+//! let text = ForkProof::new(sign(1)?, sign(2)?)?.to_json_lines();
+//!
+//! assert_eq!(ForkProof::from_json_lines(&text)?.verify(&Ed25519Verifier), Trust::Trusted);
+//! let altered = ForkProof::from_json_lines(&text.replace(r#"["k",1]"#, r#"["k",3]"#))?;
+//! assert_eq!(altered.verify(&Ed25519Verifier), Trust::Untrusted);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ed25519;
 mod error;

@@ -3,10 +3,10 @@
 //! Each check is named after the invariant that it holds. None of them asks the log or the vector
 //! how they came about; they only look at what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scuttlebutt::{
-    Direction, Model, Replica, SourceId, Timestamp, Update, UpdateId, VersionVector,
+    Direction, ForkProof, Model, Replica, SourceId, Timestamp, Update, UpdateId, VersionVector,
 };
 
 use crate::subject::Subject;
@@ -178,6 +178,7 @@ impl<S: Subject> World<'_, S> {
         if self.is_tainted || self.relays().next().is_none() {
             return Ok(());
         }
+        self.check_forks()?;
         if self.truth.hidden().next().is_some() {
             self.check_convergence_but_hidden(survivors)?;
             return self.check_vectors();
@@ -223,7 +224,8 @@ impl<S: Subject> World<'_, S> {
             let is_told = node.kind != NodeKind::OneWay(Direction::SendOnly);
             let Some(replica) = node.replica.as_ref().filter(|_| is_told) else { continue };
             let held: Vec<&Update> = replica.updates_since(&nothing).collect();
-            if replica.model().view() != self.subject.expected(&held) {
+            let all_held = joined(held.iter().copied());
+            if replica.model().view() != self.subject.expected(&all_held) {
                 return self.violation(format!("I1: node {index} shows what it does not hold"));
             }
             let mut expected: Vec<&Update> = survivors.values().collect();
@@ -238,6 +240,38 @@ impl<S: Subject> World<'_, S> {
                     excerpt(&expected, &found)
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// A fork of which anybody holds both sides is known to all, at rest. Models that let nothing go tell
+    /// it exactly; with others the sides may be gone before they meet.
+    fn check_forks(&mut self) -> Checked {
+        if self.scenario.verdicts.is_none() || self.scenario.originals + self.scenario.one_way > 0 {
+            return Ok(());
+        }
+        let mut reported = BTreeMap::new();
+        for index in self.relays() {
+            let Some(replica) = &self.nodes[index].replica else { continue };
+            if !replica.model().never_supersedes() {
+                return Ok(());
+            }
+            let forks: BTreeSet<String> =
+                replica.forks().map(|proof| proof.to_json_lines()).collect();
+            reported.insert(index, forks);
+        }
+        let all: BTreeSet<String> = reported.values().flatten().cloned().collect();
+        let genuine: BTreeSet<String> = self.truth.forks().iter().flat_map(proof).collect();
+        if let Some(invented) = all.iter().find(|fork| !genuine.contains(*fork)) {
+            return self.violation(format!("a fork is reported that is none: {invented}"));
+        }
+        for (index, forks) in &reported {
+            if let Some(unknown) = all.iter().find(|fork| !forks.contains(*fork)) {
+                return self.violation(format!("node {index} does not report the fork {unknown}"));
+            }
+        }
+        if !all.is_empty() {
+            self.coverage.hit("state: fork known to all");
         }
         Ok(())
     }
@@ -324,9 +358,16 @@ impl<S: Subject> World<'_, S> {
     }
 }
 
-/// Each of these updates once, in the order of (timestamp, source).
+fn proof([one, other]: &[Update; 2]) -> Option<String> {
+    Some(ForkProof::new(one.clone(), other.clone()).ok()?.to_json_lines())
+}
+
+/// Each of these updates once, in the order of (timestamp, source) and, within a fork, of their changes.
 fn joined<'u>(updates: impl Iterator<Item = &'u Update>) -> Vec<&'u Update> {
-    updates.map(|update| (update.id(), update)).collect::<BTreeMap<_, _>>().into_values().collect()
+    let mut updates: Vec<&Update> = updates.collect();
+    updates.sort_by(|a, b| a.cmp_order(b));
+    updates.dedup_by(|a, b| a.cmp_order(b).is_eq());
+    updates
 }
 
 /// The first of these updates that a replica neither holds nor holds a superseder of, and that is not
@@ -348,7 +389,7 @@ fn first_lost<'t, S: Subject>(
     let shown = subject.expected(&held);
     let shows_more = |missing: &[&Update]| {
         let mut with = [held.as_slice(), missing].concat();
-        with.sort_by(|a, b| (a.timestamp(), a.source()).cmp(&(b.timestamp(), b.source())));
+        with.sort_by(|a, b| a.cmp_order(b));
         subject.expected(&with) != shown
     };
     // An update is superseded exactly if it would add nothing; so are all if together they would.

@@ -46,6 +46,7 @@ pub const EXPECTED: &[&str] = &[
     "hostile: false promise",
     "hostile: broken line",
     "hostile: forgery",
+    "hostile: fork",
     "hostile: forged twin",
     "hostile: forged far ahead",
     "hostile: forged behind",
@@ -60,6 +61,7 @@ pub const EXPECTED: &[&str] = &[
     "outcome: clock skew",
     "outcome: read-only",
     "outcome: waited",
+    "outcome: forked",
     "outcome: unverified",
     "outcome: too many wait",
     "verdict: trusted",
@@ -88,6 +90,7 @@ pub const EXPECTED: &[&str] = &[
     "state: unannounced update held",
     "state: identity contested",
     "state: identity renewed",
+    "state: fork known to all",
 ];
 
 /// What happens in one run of four hundred or more.
@@ -121,6 +124,7 @@ impl Coverage {
             ("outcome: invalid", tally.updates_invalid),
             ("outcome: clock skew", tally.updates_early),
             ("outcome: read-only", tally.updates_unwanted),
+            ("outcome: forked", tally.updates_forked),
             ("outcome: waited", tally.updates_waited),
             ("outcome: unverified", tally.updates_unverified),
             ("outcome: too many wait", tally.updates_crowded),

@@ -20,12 +20,17 @@ pub(crate) enum Trick {
     FalsePromise,
     /// Writes as another: under a new name, or under one that the other has used.
     Forgery,
+    /// Signs two changes under one name, and shows one here and the other there.
+    Fork,
 }
 
 impl Trick {
     pub(crate) fn draw(chance: &mut Chance, liars: bool, are_verified: bool) -> Self {
         if are_verified && chance.happens(0.4) {
             return Trick::Forgery;
+        }
+        if are_verified && chance.happens(0.2) {
+            return Trick::Fork;
         }
         match chance.below(if liars { 11 } else { 9 }) {
             0 => Trick::Garbage,
@@ -54,6 +59,7 @@ impl Trick {
             Trick::DuplicateSource => "hostile: duplicate source id",
             Trick::FalsePromise => "hostile: false promise",
             Trick::Forgery => "hostile: forgery",
+            Trick::Fork => "hostile: fork",
         }
     }
 }

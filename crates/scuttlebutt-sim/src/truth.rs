@@ -15,7 +15,9 @@ pub(crate) struct Truth {
     two_of_one_name: BTreeSet<UpdateId>,
     /// Updates whose writer forgot them and, before it heard of it, announced later ones; and what it
     /// wrote then with a clock behind them.
-    hidden: BTreeMap<UpdateId, Update>,
+    hidden: BTreeMap<UpdateId, Vec<Update>>,
+    /// What a source signed under one name, and shows as it likes.
+    forks: Vec<[Update; 2]>,
     newest: Option<Timestamp>,
 }
 
@@ -96,13 +98,27 @@ impl Truth {
     /// between. Nobody who believes that asks for it.
     pub(crate) fn hide(&mut self, id: &UpdateId) {
         if let Some(update) = self.get(id).cloned() {
-            self.hidden.insert(id.clone(), update);
+            self.hidden.insert(id.clone(), vec![update]);
         }
+    }
+
+    /// A source signed both. Nobody asks for a side whose name he covers, so until somebody meets both
+    /// sides nobody may be held to have either.
+    pub(crate) fn add_fork(&mut self, sides: &[Update; 2]) {
+        for side in sides {
+            self.add(side);
+        }
+        self.hidden.insert(sides[0].id(), sides.to_vec());
+        self.forks.push(sides.clone());
+    }
+
+    pub(crate) fn forks(&self) -> &[[Update; 2]] {
+        &self.forks
     }
 
     /// The updates that nobody may be held to have.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &Update> {
-        self.hidden.values()
+        self.hidden.values().flatten()
     }
 
     pub(crate) fn is_hidden(&self, id: &UpdateId) -> bool {

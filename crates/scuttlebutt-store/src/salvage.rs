@@ -18,17 +18,20 @@ use crate::block::find_whole;
 pub(crate) fn salvage(path: &Path) -> io::Result<Vec<(u64, Update)>> {
     let content = fs::read(path)?;
     let mut rest = &content[..];
-    let mut found: BTreeMap<UpdateId, (u64, Update)> = BTreeMap::new();
+    // By name and change: a source that forked gave two changes one name.
+    let mut found: BTreeMap<(UpdateId, String), (u64, Update)> = BTreeMap::new();
     let mut sources = RecentSources::default();
     while let Some((at, record)) = find_whole(rest) {
         rest = &rest[at + 1..];
         let Some(update) = record.update(&mut sources) else { continue };
         found
-            .entry(update.id())
+            .entry((update.id(), update.change().to_owned()))
             .and_modify(|(last, _)| *last = record.position.max(*last))
             .or_insert((record.position, update));
     }
     let mut updates: Vec<_> = found.into_values().collect();
-    updates.sort_by_key(|(position, update)| (*position, update.id()));
+    updates.sort_by(|(at, one), (other_at, other)| {
+        at.cmp(other_at).then_with(|| one.cmp_order(other))
+    });
     Ok(updates)
 }

@@ -153,6 +153,10 @@ pub struct Limits {
     /// A session that asks later takes what it brought for refused.
     pub verdicts_remembered_max: usize,
 
+    /// Updates kept beyond the first of their name, over all sources, as evidence that a source forked.
+    /// Default 1,024. One that is met beyond it is told and not kept.
+    pub forks_max: usize,
+
     /// Updates on which a node has not begun to ask its verifier. Default 4,096. Beyond it nothing is
     /// read from peers until there are fewer.
     pub unasked_updates_max: usize,
@@ -213,6 +217,7 @@ impl Default for Limits {
             waiting_updates_per_source_max: 1 << 14,
             waiting_bytes_per_source_max: 16 << 20,
             verdicts_remembered_max: 1 << 14,
+            forks_max: 1_024,
             unasked_updates_max: 4_096,
             unverified_per_second_max: 2_000,
             verify_batch_updates_max: 256,

@@ -279,7 +279,8 @@ impl Update {
         Self::from_text(head.source.clone(), head.timestamp, change_len, stamped_len, &text)
     }
 
-    /// Its name: no two different updates share one.
+    /// Its name: no two different updates share one, unless a source that signs has
+    /// [forked](crate::ForkProof).
     #[must_use]
     pub fn id(&self) -> UpdateId {
         UpdateId { timestamp: self.timestamp(), source: self.source().clone() }
@@ -288,6 +289,24 @@ impl Update {
     /// How its [`id`](Self::id) stands to that of what `source` wrote at `timestamp`.
     pub(crate) fn cmp_id(&self, timestamp: Timestamp, source: &SourceId) -> Ordering {
         self.timestamp().cmp(&timestamp).then_with(|| self.source().cmp(source))
+    }
+
+    /// The order in which the later of two writes wins: by [`id`](Self::id), and where a source gave one
+    /// name to two changes, by the bytes of these. A signature does not count.
+    ///
+    /// ```
+    /// use scuttlebutt::Update;
+    ///
+    /// let one = Update::from_json(r#"[["k",1],100,"A","s1"]"#)?;
+    /// let two = Update::from_json(r#"[["k",2],100,"A","s2"]"#)?;
+    /// let later = Update::from_json(r#"[["k",0],100,"B"]"#)?;
+    /// assert!(one.cmp_order(&two).is_lt() && two.cmp_order(&later).is_lt());
+    /// # Ok::<(), scuttlebutt::UpdateError>(())
+    /// ```
+    #[must_use]
+    pub fn cmp_order(&self, other: &Self) -> Ordering {
+        self.cmp_id(other.timestamp(), other.source())
+            .then_with(|| self.change_bytes().cmp(other.change_bytes()))
     }
 
     /// The wire line, without its newline.

@@ -204,6 +204,11 @@ impl<S: Subject> World<'_, S> {
                     self.forge(&victims, now_ms, &mut bytes);
                 }
             }
+            Trick::Fork => {
+                for _ in 0..self.chance.between(1, 4) {
+                    self.fork(&own, now_ms, &mut bytes);
+                }
+            }
             Trick::DuplicateSource => {
                 if !victims.is_empty() {
                     let victim = self.chance.pick(&victims).clone();
@@ -242,6 +247,35 @@ impl<S: Subject> World<'_, S> {
             self.coverage.hit(name);
             bytes.extend_from_slice(update.to_json().as_bytes());
             bytes.push(b'\n');
+        }
+    }
+
+    /// One side of a fork, or both: a new one, or one of which others may have heard the other side.
+    fn fork(&mut self, own: &SourceId, now_ms: f64, bytes: &mut Vec<u8>) {
+        let made = self.truth.forks().iter().filter(|sides| sides[0].source() == own);
+        let made: Vec<[Update; 2]> = made.cloned().collect();
+        let sides = if !made.is_empty() && self.chance.happens(0.6) {
+            self.chance.pick(&made).clone()
+        } else {
+            let millis = now_ms - self.chance.unit() * 10_000.0;
+            let mut side = || {
+                let change = self.subject.change(&mut self.chance, self.scenario.keys);
+                hostile::update(&change, millis, own)
+            };
+            let (Some(one), Some(other)) = (side(), side()) else { return };
+            if one == other || self.truth.get(&one.id()).is_some() {
+                return;
+            }
+            let sides = [one, other];
+            self.truth.add_fork(&sides);
+            sides
+        };
+        let shown = self.chance.below(3);
+        for (nth, side) in sides.iter().enumerate() {
+            if shown == 2 || shown == nth as u64 {
+                bytes.extend_from_slice(side.to_json().as_bytes());
+                bytes.push(b'\n');
+            }
         }
     }
 

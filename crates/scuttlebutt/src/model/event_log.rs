@@ -132,12 +132,12 @@ impl EventLog {
         kept.insert(update);
         let mut gone = Vec::new();
         while let Some(oldest) = kept.let_go(retention) {
-            self.events.remove(|held| held.cmp_id(oldest.timestamp, &oldest.source));
+            self.events.remove(|held| held.cmp_order(&oldest));
             gone.push(oldest);
         }
-        match gone.contains(&update.id()) {
+        match gone.iter().any(|gone| gone.cmp_order(update).is_eq()) {
             true => Merge::superseded(),
-            false => Merge::superseding(gone),
+            false => Merge::superseding(gone.iter().map(Update::id)),
         }
     }
 }
@@ -149,8 +149,7 @@ impl Model for EventLog {
                 Merge::invalid("`__proto__` is no event name: replicas of the original refuse it")
             }
             Some(Name::Other) => {
-                let (at, source) = (update.timestamp(), update.source());
-                self.events.insert(update.clone(), |held| held.cmp_id(at, source));
+                self.events.insert(update.clone(), |held| held.cmp_order(update));
                 self.retain(update)
             }
             None => Merge::invalid("an event is an array that starts with its name"),

@@ -176,13 +176,17 @@ impl Model for LwwMap {
             }
         };
         let winner = self.winners.at_mut(place);
-        if is_later(winner, update) {
+        if winner.cmp_order(update).is_gt() {
             return Merge::superseded();
         }
         let removed = usize::from(is_removal(value_of(winner)));
         self.tombstones = self.tombstones + removes - removed;
         let earlier = std::mem::replace(winner, update.clone());
-        Merge::superseding([earlier.id()])
+        match earlier.cmp_id(update.timestamp(), update.source()).is_eq() {
+            // The other side of a fork stays.
+            true => Merge::kept(),
+            false => Merge::superseding([earlier.id()]),
+        }
     }
 
     fn view(&self) -> String {
@@ -305,10 +309,6 @@ fn compare_plain(change: &[u8], key: &[u8]) -> Option<Ordering> {
 
 fn value_of(update: &Update) -> Option<&str> {
     parts(update.change()).and_then(|(_, value)| value)
-}
-
-fn is_later(update: &Update, than: &Update) -> bool {
-    update.cmp_id(than.timestamp(), than.source()).is_gt()
 }
 
 fn is_removal(value: Option<&str>) -> bool {

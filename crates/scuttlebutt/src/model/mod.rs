@@ -29,7 +29,7 @@ use crate::update::{Update, UpdateId};
 ///
 /// 1. **Order does not matter.** The same updates in any order, with any of them repeated, lead to
 ///    equal [`view`](Model::view)s. The way there: decide between two updates that contend by
-///    comparing their [`Update::id`]s, never by which came first.
+///    [comparing](Update::cmp_order) them, never by which came first.
 /// 2. **What was superseded is not needed.** An update named as superseded adds nothing: a replica
 ///    that never sees it but sees its superseder shows the same. Superseding is transitive.
 /// 3. **Only content decides.** Whether an update is [`Merge::invalid`] depends on its text alone,

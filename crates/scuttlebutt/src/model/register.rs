@@ -68,11 +68,13 @@ impl Register {
 
 impl Model for Register {
     fn apply(&mut self, update: &Update) -> Merge {
-        if self.winner.as_ref().is_some_and(|winner| winner.id() > update.id()) {
+        if self.winner.as_ref().is_some_and(|winner| winner.cmp_order(update).is_gt()) {
             return Merge::superseded();
         }
         let earlier = self.winner.replace(update.clone());
-        Merge::superseding(earlier.map(|earlier| earlier.id()))
+        // The other side of a fork stays.
+        let earlier = earlier.map(|earlier| earlier.id()).filter(|id| *id != update.id());
+        Merge::superseding(earlier)
     }
 
     fn view(&self) -> String {

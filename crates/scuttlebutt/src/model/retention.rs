@@ -5,9 +5,10 @@
 //! kept are the newest ones: whatever is let go is older than all of them, so it adds nothing to what
 //! decides about them, and a replica that never sees it comes to the same.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-use crate::update::{Update, UpdateId};
+use crate::update::Update;
 
 /// How much of an [`EventLog`](crate::EventLog) is kept, for each event name by itself. The newest
 /// event of a name is always kept. By default everything is.
@@ -42,26 +43,22 @@ impl Default for Retention {
 /// The events of one name that are kept.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
-    /// With the bytes of each.
-    events: BTreeMap<UpdateId, usize>,
+    events: BTreeSet<InOrder>,
     bytes: usize,
 }
 
 impl Kept {
     pub(super) fn insert(&mut self, update: &Update) {
-        let bytes = update.change().len();
-        if self.events.insert(update.id(), bytes).is_none() {
-            self.bytes += bytes;
+        if self.events.insert(InOrder(update.clone())) {
+            self.bytes += update.change_bytes().len();
         }
     }
 
     /// Takes out the oldest if there is too much.
-    pub(super) fn let_go(&mut self, retention: &Retention) -> Option<UpdateId> {
-        let (newest, _) = self.events.last_key_value()?;
-        let newest_ms = newest.timestamp.as_millis();
-        let oldest = self.events.first_entry()?;
-        let (bytes, age_ms) = (*oldest.get(), newest_ms - oldest.key().timestamp.as_millis());
-        let newer_bytes = self.bytes - bytes;
+    pub(super) fn let_go(&mut self, retention: &Retention) -> Option<Update> {
+        let (InOrder(newest), InOrder(oldest)) = (self.events.last()?, self.events.first()?);
+        let age_ms = newest.timestamp().as_millis() - oldest.timestamp().as_millis();
+        let newer_bytes = self.bytes - oldest.change_bytes().len();
         let newer = self.events.len() - 1;
         let is_too_old = newer >= retention.count_max
             || age_ms > retention.age_ms_max
@@ -70,6 +67,30 @@ impl Kept {
             return None;
         }
         self.bytes = newer_bytes;
-        self.events.pop_first().map(|(id, _)| id)
+        self.events.pop_first().map(|InOrder(oldest)| oldest)
     }
 }
+
+/// An event in the order of the log.
+#[derive(Clone, Debug)]
+struct InOrder(Update);
+
+impl Ord for InOrder {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp_order(&other.0)
+    }
+}
+
+impl PartialOrd for InOrder {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for InOrder {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for InOrder {}

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::arrival::{Arrival, Entry};
+use super::forks::{Forks, Name};
 use super::sources::{SourceIndex, Sources};
 use crate::timestamp::Timestamp;
 use crate::update::UpdateId;
@@ -19,6 +20,11 @@ pub(crate) struct Delta {
     /// The next timestamp of each source, and whether something was passed over before it.
     next: BinaryHeap<Reverse<(UpdateId, SourceIndex, bool)>>,
     bound: u64,
+    /// Forks that the vector covers and that come first all the same, the last one first.
+    covered: Vec<Name>,
+    /// The sides that are left of the fork that the walk is at, the last one first.
+    sides: Vec<u64>,
+    is_at_covered: bool,
 }
 
 /// One step of the walk.
@@ -26,12 +32,14 @@ pub(crate) struct Step<'r> {
     pub(crate) entry: &'r Entry,
     /// An update of this source between the previous step and this one was passed over.
     pub(crate) passed_over: bool,
+    /// With this step the walk is through with the name of the update, and with all before it.
+    pub(crate) completes: bool,
 }
 
 impl Delta {
     /// The walk over what is held below position `bound` and not covered by `vector`.
     pub(crate) fn since(sources: &Sources, vector: &VersionVector, bound: u64) -> Self {
-        let mut delta = Self { next: BinaryHeap::new(), bound };
+        let mut delta = Self { bound, ..Self::default() };
         for (index, source) in sources.iter() {
             let covered = vector.timestamp(&source.id);
             if source.newest().is_some_and(|newest| Some(newest.timestamp) > covered)
@@ -41,6 +49,40 @@ impl Delta {
             }
         }
         delta
+    }
+
+    /// The same walk, after all sides of these forks.
+    pub(crate) fn beginning_with(mut self, mut covered: Vec<Name>) -> Self {
+        covered.reverse();
+        self.covered = covered;
+        self
+    }
+
+    /// The next side of the fork that the walk is at, or of the next one that the vector covers.
+    fn next_side<'r>(
+        &mut self,
+        sources: &Sources,
+        forks: &Forks,
+        log: &'r Arrival,
+    ) -> Option<Step<'r>> {
+        loop {
+            if let Some(entry) = self.sides.pop().and_then(|position| log.get(position)) {
+                let completes = self.sides.is_empty() && !self.is_at_covered;
+                return Some(Step { entry, passed_over: false, completes });
+            }
+            let (index, timestamp) = self.covered.pop()?;
+            self.is_at_covered = true;
+            self.come_to(forks, (index, timestamp));
+            let first = sources.get(index).slot(timestamp).map(|slot| slot.position());
+            self.sides.extend(first.filter(|position| *position < self.bound));
+        }
+    }
+
+    /// The sides but the first are next. What came since the walk began is left to whoever sends what
+    /// arrives.
+    fn come_to(&mut self, forks: &Forks, name: Name) {
+        let later = forks.later(name).iter().rev();
+        self.sides.extend(later.filter(|position| **position < self.bound));
     }
 
     fn push(
@@ -55,20 +97,34 @@ impl Delta {
     }
 
     /// The next update, or `None` at the end.
-    pub(crate) fn next<'r>(&mut self, sources: &Sources, log: &'r Arrival) -> Option<Step<'r>> {
+    pub(crate) fn next<'r>(
+        &mut self,
+        sources: &Sources,
+        forks: &Forks,
+        log: &'r Arrival,
+    ) -> Option<Step<'r>> {
+        if let Some(side) = self.next_side(sources, forks, log) {
+            return Some(side);
+        }
+        self.is_at_covered = false;
         loop {
             let Reverse((due, index, passed_over)) = self.next.pop()?;
             let source = sources.get(index);
             // Gone since it was looked up, or accepted since the walk began and left to whoever sends
             // what arrives: either way the walk passes over it.
-            let step = source.slot(due.timestamp).and_then(|slot| {
+            let mut step = source.slot(due.timestamp).and_then(|slot| {
                 Some(Step {
                     entry: log.get(slot.position()).filter(|_| slot.position() < self.bound)?,
                     passed_over: passed_over || slot.gap_before(),
+                    completes: true,
                 })
             });
             if let Some(next) = source.after(Some(due.timestamp)).next() {
                 self.push(sources, index, next.timestamp, passed_over || step.is_none());
+            }
+            if let Some(step) = &mut step {
+                self.come_to(forks, (index, due.timestamp));
+                step.completes = self.sides.is_empty();
             }
             if step.is_some() {
                 return step;

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Link, Replica, Source};
+use super::{Link, LocalUpdateError, Replica, Source};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
+use crate::update::Update;
 use crate::version_vector::VersionVector;
 
 /// Whether own writes are to be given back by peers before more are made.
@@ -194,6 +195,27 @@ impl<M: Model> Replica<M> {
         for promised in &mut self.promised {
             promised.advances.retain(|(index, _)| Some(*index) != own);
         }
+    }
+
+    /// Nobody else writes under this id, so what we hold of it is all there is, unless there are signs
+    /// that it is not.
+    pub(super) fn announce_own(&mut self) {
+        if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
+            let id = self.id.clone();
+            self.credit(std::iter::once((&id, Timestamp::MAX)));
+        }
+    }
+
+    /// An update of our own as it is written: with its signature, if this replica signs.
+    pub(super) fn sign(&self, update: Update) -> Result<Update, LocalUpdateError> {
+        let Some(signer) = &self.signer else { return Ok(update) };
+        if *signer.id() != self.id {
+            let (id, signer) = (self.id.clone(), signer.id().clone());
+            return Err(LocalUpdateError::NotTheSigner { id, signer });
+        }
+        let update = update.signed(&signer.sign(&update)?);
+        self.check_room(&self.id, update.heap_bytes())?;
+        Ok(update)
     }
 
     /// From now on writes as `id`, which must be new. For a replica that finds out that others hold

@@ -7,6 +7,8 @@
 mod arrival;
 mod changes;
 pub(crate) mod delta;
+mod fork_proof;
+mod forks;
 mod identity;
 mod outcome;
 mod promises;
@@ -30,6 +32,8 @@ use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
+pub use fork_proof::{ForkProof, ForkProofError};
+use forks::{Forks, Known};
 use identity::OwnHistory;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use promises::Promised;
@@ -85,6 +89,7 @@ pub struct Replica<M> {
     signer: Option<Arc<dyn Signer>>,
     log: Arrival,
     sources: Sources,
+    forks: Forks,
     /// Below this position everything is as durable as the store promises.
     durable: u64,
     has_store: bool,
@@ -124,6 +129,7 @@ impl<M: Model> Replica<M> {
             signer: None,
             log: Arrival::default(),
             sources: Sources::default(),
+            forks: Forks::default(),
             durable: 0,
             has_store: false,
             promised: VecDeque::new(),
@@ -230,27 +236,6 @@ impl<M: Model> Replica<M> {
         Ok(update)
     }
 
-    /// Nobody else writes under this id, so what we hold of it is all there is, unless there are signs
-    /// that it is not.
-    fn announce_own(&mut self) {
-        if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
-            let id = self.id.clone();
-            self.credit(std::iter::once((&id, Timestamp::MAX)));
-        }
-    }
-
-    /// An update of our own as it is written: with its signature, if this replica signs.
-    fn sign(&self, update: Update) -> Result<Update, LocalUpdateError> {
-        let Some(signer) = &self.signer else { return Ok(update) };
-        if *signer.id() != self.id {
-            let (id, signer) = (self.id.clone(), signer.id().clone());
-            return Err(LocalUpdateError::NotTheSigner { id, signer });
-        }
-        let update = update.signed(&signer.sign(&update)?);
-        self.check_room(&self.id, update.heap_bytes())?;
-        Ok(update)
-    }
-
     /// Merges an update that was written elsewhere. `now_ms` is the wall clock.
     ///
     /// It never errs: whatever the update, the [`Outcome`] says what became of it. The version
@@ -262,9 +247,11 @@ impl<M: Model> Replica<M> {
 
     /// [`remote_update`](Self::remote_update), remembering which session brought it.
     pub(crate) fn receive_update(&mut self, now_ms: f64, update: Update, via: Link) -> Outcome {
-        if self.holds(&update) {
-            return Outcome::Stale;
-        }
+        let is_fork = match self.known(&update) {
+            Known::No => false,
+            Known::OtherChange(_) if self.verifier.is_some() => true,
+            Known::Same | Known::OtherChange(_) => return Outcome::Stale,
+        };
         let accept_at_ms = update.timestamp().as_millis() - self.limits.clock_skew_ms_max;
         if accept_at_ms > now_ms {
             return Outcome::ClockSkew { accept_at_ms };
@@ -277,6 +264,8 @@ impl<M: Model> Replica<M> {
             return Outcome::Waiting(ticket);
         }
         let verdict = match verifier.verify(&update) {
+            // Nothing is missing without it: its name is held.
+            Trust::Untrusted if is_fork => return Outcome::Stale,
             Trust::Untrusted => return Outcome::Unverified,
             Trust::Trusted if !self.waiting.has(update.source()) => {
                 return self.accept(update, via);
@@ -290,17 +279,18 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Whether an update of this name is held.
-    fn holds(&self, update: &Update) -> bool {
-        let known = self.sources.find(update.source());
-        known.is_some_and(|index| self.sources.get(index).slot(update.timestamp()).is_some())
-    }
-
     /// Merges an update for which there is nothing left to ask. What was asked when it came is asked
     /// again, since it may have waited.
     fn accept(&mut self, update: Update, via: Link) -> Outcome {
-        if self.holds(&update) {
-            return Outcome::Stale;
+        let proof = match self.known(&update) {
+            Known::No => None,
+            Known::Same => return Outcome::Stale,
+            Known::OtherChange(first) => ForkProof::new(first, update.clone()).ok().map(Box::new),
+        };
+        if self.forks.len() >= self.limits.forks_max
+            && let Some(proof) = proof
+        {
+            return Outcome::Forked { proof, is_kept: false };
         }
         if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
             return Outcome::Full(exceeded);
@@ -326,7 +316,7 @@ impl<M: Model> Replica<M> {
             self.returned = self.returned.max(Some(update.timestamp()));
         }
         self.follow_head();
-        outcome
+        proof.map_or(outcome, |proof| Outcome::Forked { proof, is_kept: true })
     }
 
     /// The announced version vector: see [`VersionVector`] for what it promises.
@@ -338,16 +328,16 @@ impl<M: Model> Replica<M> {
             .collect()
     }
 
-    /// The updates held that `vector` does not cover and nothing supersedes, in the order of
-    /// (timestamp, source). Costs O(sources + updates that come out), however much is held.
+    /// The updates held that `vector` does not cover and nothing supersedes, and all sides of the
+    /// [forks](Self::forks) that it does not cover, in the order of (timestamp, source). Costs O(sources + updates that come out), however much is held.
     #[doc(alias = "history")]
     pub fn updates_since<'r>(
         &'r self,
         vector: &VersionVector,
     ) -> impl Iterator<Item = &'r Update> + use<'r, M> {
         let mut delta = Delta::since(&self.sources, vector, self.log.head());
-        std::iter::from_fn(move || delta.next(&self.sources, &self.log))
-            .filter(|step| step.entry.is_live())
+        std::iter::from_fn(move || delta.next(&self.sources, &self.forks, &self.log))
+            .filter(|step| step.entry.is_live() || self.is_side_of_fork(step.entry))
             .map(|step| &step.entry.update)
     }
 
@@ -402,7 +392,7 @@ impl<M: Model> Replica<M> {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
         let identity = (doubt, &self.own_history);
-        let rest = (&self.clock, &self.returned, identity, &self.waiting);
+        let rest = (&self.clock, &self.returned, identity, &self.waiting, &self.forks);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
@@ -429,7 +419,7 @@ impl<M: Model> Replica<M> {
     }
 
     pub(crate) fn delta_next<'r>(&'r self, delta: &mut Delta) -> Option<delta::Step<'r>> {
-        delta.next(&self.sources, &self.log)
+        delta.next(&self.sources, &self.forks, &self.log)
     }
 
     /// The first update from `position` on that may be sent, with its position.
@@ -496,7 +486,8 @@ impl<M: Model> Replica<M> {
         let timestamp = update.timestamp();
         let index = known.unwrap_or_else(|| self.sources.find_or_add(update.source()));
         let newest = self.sources.get(index).newest();
-        if is_superseded && newest.is_some_and(|newest| newest.timestamp > timestamp) {
+        let is_fork = self.sources.get(index).slot(timestamp).is_some();
+        if is_superseded && !is_fork && newest.is_some_and(|newest| newest.timestamp > timestamp) {
             self.sources.get_mut(index).note_gap(timestamp);
             return Merged::Superseded;
         }
@@ -508,7 +499,11 @@ impl<M: Model> Replica<M> {
             superseded_by: if is_superseded { self.log.head() } else { Entry::LIVE },
         };
         let position = self.log.push(entry);
-        self.sources.get_mut(index).insert(timestamp, position);
+        if is_fork {
+            self.forks.push((index, timestamp), position);
+        } else {
+            self.sources.get_mut(index).insert(timestamp, position);
+        }
         if let Some(older) = newest
             && older.timestamp < timestamp
             && !self.model.never_supersedes()
@@ -523,11 +518,13 @@ impl<M: Model> Replica<M> {
         if is_superseded { Merged::Superseded } else { Merged::Kept }
     }
 
-    /// Remembers that the model no longer needs an update, because of another, at position `by`.
+    /// Remembers that the model no longer needs an update, because of another, at position `by`. With a
+    /// fork nobody knows which side is meant, and all of them stay.
     fn supersede(&mut self, id: &UpdateId, by: u64) {
         if let Some(index) = self.sources.find(&id.source)
             && let Some(slot) = self.sources.get(index).slot(id.timestamp)
             && slot.position() != by
+            && !self.forks.has((index, id.timestamp))
             && let Some(entry) = self.log.get_mut(slot.position())
         {
             entry.superseded_by = by;
@@ -535,11 +532,13 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Lets go of an update that is superseded, unless it is the newest of its source.
+    /// Lets go of an update that is superseded, unless it is the newest of its source or shows that the
+    /// source forked.
     fn let_go(&mut self, index: SourceIndex, timestamp: Timestamp) {
         let source = self.sources.get_mut(index);
         if let Some(slot) = source.slot(timestamp)
             && source.newest().is_some_and(|newest| newest.timestamp > timestamp)
+            && !self.forks.has((index, timestamp))
         {
             source.remove(timestamp);
             self.log.remove(slot.position());

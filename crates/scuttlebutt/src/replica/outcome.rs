@@ -8,7 +8,7 @@ use crate::limits::LimitExceeded;
 use crate::limits::Limits;
 #[cfg(doc)]
 use crate::replica::Replica;
-use crate::replica::Ticket;
+use crate::replica::{ForkProof, Ticket};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
@@ -25,6 +25,15 @@ pub enum Outcome {
     /// It is held already. Ordinary traffic: peers that both have it both offer it.
     #[doc(alias = "old_data")]
     Stale,
+    /// It is trusted, and its source gave its name to another change that is held: the source forked,
+    /// which this proves.
+    Forked {
+        /// This update and the first one of its name.
+        proof: Box<ForkProof>,
+        /// Whether it was merged and is kept beside that one. Beyond [`Limits::forks_max`] it is not,
+        /// and nothing has changed.
+        is_kept: bool,
+    },
     /// The verifier does not vouch for it; nothing has changed.
     #[doc(alias = "unverified_data")]
     Unverified,

@@ -2,6 +2,7 @@
 //!
 //! It never writes and never waits. A store takes what is new, keeps it, and says how far it has come.
 
+use super::forks::Known;
 use super::{Link, Replica};
 use crate::model::Model;
 use crate::source::SourceId;
@@ -94,7 +95,13 @@ impl<M: Model> Replica<M> {
     fn take_back(&mut self, update: Update) {
         self.clock.observe(update.timestamp());
         let known = self.sources.find(update.source());
-        if known.is_none_or(|index| self.sources.get(index).slot(update.timestamp()).is_none()) {
+        // What two sides of a fork are was known when they were stored.
+        let is_new = match self.known(&update) {
+            Known::No => true,
+            Known::Same => false,
+            Known::OtherChange(_) => self.forks.len() < self.limits.forks_max,
+        };
+        if is_new {
             let update = self.sharing_source(known, update);
             self.merge(update, known, Link::LOCAL.elsewhere());
         }
@@ -139,7 +146,9 @@ impl<M: Model> Replica<M> {
     pub fn is_worth_storing(&self, position: u64) -> bool {
         self.log.get(position).is_some_and(|entry| {
             let newest = self.sources.get(entry.source).newest();
-            entry.is_live() || newest.is_some_and(|newest| newest.position() == position)
+            entry.is_live()
+                || self.is_side_of_fork(entry)
+                || newest.is_some_and(|newest| newest.position() == position)
         })
     }
 

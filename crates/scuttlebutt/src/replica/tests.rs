@@ -1,6 +1,7 @@
 //! Order, the log and what it costs, and the store's side of a replica.
 
 mod cost;
+mod forks;
 mod signing;
 mod store;
 mod time;

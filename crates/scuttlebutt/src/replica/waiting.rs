@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::forks::Known;
 use super::{Link, Outcome, Replica, Trust};
 use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::Model;
@@ -265,6 +266,7 @@ impl<M: Model> Replica<M> {
         while let Some((item, trust)) = self.waiting.pop(&source) {
             let outcome = match trust {
                 Trust::Trusted => self.accept(item.update, item.via),
+                _ if !matches!(self.known(&item.update), Known::No) => Outcome::Stale,
                 _ => Outcome::Unverified,
             };
             self.waiting.settle(item.ticket, outcome, &self.limits);

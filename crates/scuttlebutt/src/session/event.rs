@@ -2,6 +2,7 @@
 
 use crate::json::JsString;
 use crate::limits::LimitExceeded;
+use crate::replica::ForkProof;
 use crate::timestamp::Timestamp;
 use crate::update::InvalidUpdate;
 use crate::version_vector::VersionVector;
@@ -46,6 +47,14 @@ pub enum SessionEvent {
         refusal: Refusal,
         /// How many there were in a row.
         count: u64,
+    },
+    /// A source signed two changes under one name: see [`Outcome::Forked`](crate::Outcome::Forked). The
+    /// peer only passed it on.
+    Forked {
+        /// Both, to be shown to anyone.
+        proof: Box<ForkProof>,
+        /// Whether what the peer sent is kept beside what was held.
+        is_kept: bool,
     },
     /// Nothing more will come.
     Closed {

@@ -80,6 +80,10 @@ impl Session {
             Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
                 self.accepted(replica, source, timestamp);
             }
+            Outcome::Forked { proof, is_kept } => {
+                self.emit(SessionEvent::Forked { proof, is_kept });
+                self.accepted(replica, source, timestamp);
+            }
             Outcome::Waiting(ticket) => {
                 self.unsettled.update_waits(ticket);
                 self.accepted(replica, source, timestamp);
@@ -138,6 +142,7 @@ impl Session {
             Outcome::Applied => tally.updates_applied += 1,
             Outcome::Superseded => tally.updates_superseded += 1,
             Outcome::Stale => tally.updates_stale += 1,
+            Outcome::Forked { .. } => tally.updates_forked += 1,
             Outcome::Invalid(_) => tally.updates_invalid += 1,
             Outcome::Unverified => tally.updates_unverified += 1,
             Outcome::ClockSkew { .. } => tally.updates_early += 1,

@@ -102,9 +102,22 @@ impl Session {
             self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
             let update = &entry.update;
-            let is_known = entry.via == self.link || self.is_ahead(update);
+            // A vector says nothing of the sides of a fork.
+            let is_known =
+                entry.via == self.link || self.is_ahead(update) && !replica.is_side_of_fork(entry);
+            let first_side = replica.first_side(position).filter(|_| self.understands_marks);
             let is_needed = self.understands_marks || replica.is_needed(entry);
             self.tally.updates_known_to_peer += u64::from(is_known);
+            if let Some(first) = first_side {
+                // Who holds the other side alone, as who brought it may, asks for neither.
+                self.tally.updates_sent_live += 1;
+                first.write_line(&mut self.carry);
+                if !is_known {
+                    self.tally.updates_sent_live += 1;
+                    update.write_line(&mut self.carry);
+                }
+                return true;
+            }
             if is_needed && !is_known {
                 match self.sending {
                     Sending::Live => self.tally.updates_sent_live += 1,
@@ -161,6 +174,8 @@ impl Session {
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
+        // The forks that it was told of already it is not told again.
+        let forks_from = if self.histories_sent == 0 { 0 } else { self.cursor };
         if self.histories_sent > 0 {
             // The peer may have dropped marks since; it gets the whole vector again. And what was
             // sent before: it may have put that off.
@@ -171,7 +186,8 @@ impl Session {
             return;
         }
         self.cursor = replica.durable();
-        self.sending = Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks));
+        self.sending =
+            Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, forks_from));
         self.ahead = vector;
         self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
     }

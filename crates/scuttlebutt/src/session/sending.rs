@@ -56,9 +56,13 @@ impl CatchUp {
         replica: &Replica<M>,
         vector: &VersionVector,
         with_marks: bool,
+        forks_from: u64,
     ) -> Self {
         Self {
-            delta: replica.delta(vector),
+            delta: match with_marks {
+                true => replica.delta_with_forks(vector, forks_from),
+                false => replica.delta(vector),
+            },
             progress: with_marks.then(BTreeMap::new),
             bytes_since_mark: 0,
             bytes_between_marks: MARK_BYTES_MIN,
@@ -90,7 +94,7 @@ impl CatchUp {
                 Some(progress) => {
                     let progress = progress.entry(step.entry.source).or_default();
                     progress.has_gap |= step.passed_over;
-                    if !progress.has_gap {
+                    if !progress.has_gap && step.completes {
                         progress.complete = Some(update.timestamp());
                     }
                     self.bytes_since_mark += update.line_len();

@@ -145,6 +145,9 @@ impl Session {
         self.count(&outcome);
         match outcome {
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
+            Outcome::Forked { proof, is_kept } => {
+                self.emit(SessionEvent::Forked { proof, is_kept });
+            }
             Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
             _ => {
                 self.receiving.update_put_off();

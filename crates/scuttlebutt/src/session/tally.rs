@@ -30,6 +30,8 @@ pub struct Tally {
     pub updates_superseded: u64,
     /// Updates received that we held already.
     pub updates_stale: u64,
+    /// Updates received whose source gave their name to another change that we hold.
+    pub updates_forked: u64,
     /// Arrays received that are no updates.
     pub updates_malformed: u64,
     /// Updates received that mean nothing to the model.
