@@ -90,7 +90,6 @@ pub const EXPECTED: &[&str] = &[
     "state: unannounced update held",
     "state: identity contested",
     "state: identity renewed",
-    "state: fork known to all",
 ];
 
 /// What happens in one run of four hundred or more.
@@ -99,6 +98,7 @@ pub const RARE: &[&str] = &[
     "state: forgotten update hidden",
     "state: written behind what was forgotten",
     "state: one name, two updates",
+    "state: fork known to all",
 ];
 
 impl Coverage {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use scuttlebutt::{Change, Merge, Model, Update};
-use scuttlebutt_sim::{Chance, Scenario, check_model, run, shrink};
+use scuttlebutt_sim::{Chance, ModelKind, Scenario, Verdicts, check_model, run, shrink};
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
@@ -16,6 +16,25 @@ fn the_same_seed_tells_the_same_story() {
     }
     let hashes = [7, 8].map(|seed| run(Scenario::from_seed(seed), false).trace_hash);
     assert_ne!(hashes[0], hashes[1]);
+}
+
+/// Events are never superseded, so what is reported in the end is known exactly.
+#[test]
+fn a_fork_of_which_anybody_holds_both_sides_is_reported_by_all() {
+    let small = (1..).map(Scenario::from_seed).filter(|scenario| (4..9).contains(&scenario.nodes));
+    let mut runs_with_forks = 0;
+    for mut scenario in small.take(12) {
+        let seed = scenario.seed;
+        scenario.model = ModelKind::Events;
+        scenario.verdicts = Some(Verdicts { delay_ms: (1, 50), out_of_reach: 0.0 });
+        (scenario.hostiles, scenario.originals, scenario.one_way) = (2, 0, 0);
+        scenario.liars = false;
+        let report = run(scenario, false);
+        assert_eq!(report.violation, None, "seed {seed}");
+        let mut counts = report.coverage.iter();
+        runs_with_forks += u32::from(counts.any(|(what, _)| what == "state: fork known to all"));
+    }
+    assert!(runs_with_forks > 4, "{runs_with_forks} of 12");
 }
 
 /// Decides ties and all else by arrival.
