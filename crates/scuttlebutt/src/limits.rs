@@ -150,7 +150,8 @@ pub struct Limits {
     pub waiting_bytes_per_source_max: usize,
 
     /// Refusals of updates that waited, remembered for the sessions that brought them. Default 16,384.
-    /// A session that asks later takes what it brought for refused.
+    /// A session that asks later cannot know, counts no promise made since, and asks its peer again, not
+    /// before [`ask_again_ms_min`](Self::ask_again_ms_min).
     pub verdicts_remembered_max: usize,
 
     /// Updates kept beyond the first of their name, over all sources, as evidence that a source forked.
@@ -270,6 +271,8 @@ pub enum Bound {
     WaitingUpdatesPerSource,
     /// [`Limits::waiting_bytes_per_source_max`].
     WaitingBytesPerSource,
+    /// [`Limits::verdicts_remembered_max`].
+    VerdictsRemembered,
 }
 
 impl Bound {
@@ -286,6 +289,7 @@ impl Bound {
             Bound::WaitingBytes => "waiting_bytes_max",
             Bound::WaitingUpdatesPerSource => "waiting_updates_per_source_max",
             Bound::WaitingBytesPerSource => "waiting_bytes_per_source_max",
+            Bound::VerdictsRemembered => "verdicts_remembered_max",
         }
     }
 }
@@ -308,6 +312,7 @@ impl fmt::Display for Bound {
             Bound::WaitingBytesPerSource => {
                 "the size of a source's updates that wait for a verdict in bytes"
             }
+            Bound::VerdictsRemembered => "the number of refusals remembered",
         })
     }
 }

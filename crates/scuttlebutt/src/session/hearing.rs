@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Asks again for what was put off, not before `due_ms`.
-    fn ask_again<M: Model>(&mut self, replica: &Replica<M>, due_ms: f64) {
+    pub(super) fn ask_again<M: Model>(&mut self, replica: &Replica<M>, due_ms: f64) {
         if self.config.announces() {
             let due = self.ask_again_at_ms.map_or(due_ms, |due| due.min(due_ms));
             let earliest =

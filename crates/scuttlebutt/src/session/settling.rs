@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{Refusal, Session, SessionError, SessionEvent};
+use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::Model;
 use crate::replica::{Outcome, Replica, Settled, Ticket};
 use crate::version_vector::VersionVector;
@@ -91,6 +92,12 @@ impl Unsettled {
     }
 }
 
+/// What is said of an update of which nobody remembers what became of it.
+fn forgotten(limits: &Limits) -> Outcome {
+    let limit = limits.verdicts_remembered_max;
+    Outcome::Crowded(LimitExceeded::new(Bound::VerdictsRemembered, limit))
+}
+
 impl Session {
     /// Whether [`settle`](Self::settle) would do anything: a verdict has come on an update that this
     /// session brought, and what the peer said since waits for that.
@@ -128,11 +135,11 @@ impl Session {
                         Settled::No => break,
                         Settled::Trusted => None,
                         Settled::Otherwise(outcome) => Some(outcome),
-                        Settled::Forgotten => Some(Outcome::Unverified),
+                        Settled::Forgotten => Some(forgotten(replica.limits())),
                     };
                     self.unsettled.pop();
                     if let Some(outcome) = outcome {
-                        self.settle_otherwise(outcome)?;
+                        self.settle_otherwise(replica, outcome)?;
                     }
                 }
             }
@@ -141,7 +148,11 @@ impl Session {
         Ok(())
     }
 
-    fn settle_otherwise(&mut self, outcome: Outcome) -> Result<(), SessionError> {
+    fn settle_otherwise<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        outcome: Outcome,
+    ) -> Result<(), SessionError> {
         self.count(&outcome);
         match outcome {
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
@@ -149,10 +160,16 @@ impl Session {
                 self.emit(SessionEvent::Forked { proof, is_kept });
             }
             Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
-            _ => {
+            other => {
                 self.receiving.update_put_off();
                 self.unsettled.void();
-                self.refused(Refusal::Unverified);
+                if let Outcome::Crowded(exceeded) = other {
+                    // It may well have been trusted. An honest peer has it still, and promises again.
+                    self.ask_again(replica, 0.0);
+                    self.refused(Refusal::Crowded(exceeded));
+                } else {
+                    self.refused(Refusal::Unverified);
+                }
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Promises that came while updates before them wait for verdicts (invariants I2 and I5).
 
 use super::*;
+use crate::limits::Limits;
 use crate::replica::{Ticket, Trust, Verifier};
 
 struct Later;
@@ -208,4 +209,34 @@ fn i8_promises_that_wait_are_merged() {
     assert_eq!(r.version_vector(), vector(&[("A", 1.0)]), "the others wait for the last");
     answer(&mut session, &mut r, tickets[8], Trust::Trusted);
     assert_eq!(r.version_vector(), vector(&[("A", 9.0)]));
+}
+
+#[test]
+fn i2_what_nobody_remembers_the_verdict_of_is_asked_for_again() {
+    let limits = Limits { verdicts_remembered_max: 1, ..Limits::default() };
+    let id = SourceId::new("R").expect("valid");
+    let mut r = Replica::with_limits(id, LwwMap::new(), limits).verify_with(Later);
+    let mut session = new_session(&mut r, SessionConfig::default());
+    said(&mut session, &r);
+    hear(&mut session, &mut r, HISTORY);
+    let honest = tickets(&mut r);
+    // While the verdict on its first update is out, others' forgeries use up what is remembered.
+    r.answer(honest[1], Trust::Trusted);
+    for id in ["X", "Y"] {
+        let Outcome::Waiting(forged) =
+            r.remote_update(NOW, Update::from_json(&format!(r#"[["k",0],10,"{id}"]"#)).unwrap())
+        else {
+            panic!("every update waits");
+        };
+        r.answer(forged, Trust::Untrusted);
+    }
+    answer(&mut session, &mut r, honest[0], Trust::Trusted);
+    assert!(r.version_vector().is_empty(), "it cannot be known whether they were trusted");
+    // It says so by a digest, and the peer's answer makes good what was not counted.
+    session.handle_timeout(NOW).expect("nothing failed");
+    let asked = said(&mut session, &r);
+    assert!(asked.contains(r#""clock":{}"#), "{asked}");
+    hear(&mut session, &mut r, "[[\"j\",1],20,\"A\"]\n[[\"k\",2],30,\"B\"]\n\"SYNC\"\n");
+    hear(&mut session, &mut r, "{\"mark\":{\"A\":20,\"B\":30}}\n");
+    assert_eq!(r.version_vector(), vector(&[("A", 20.0), ("B", 30.0)]));
 }
