@@ -44,7 +44,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report::default();
     let mut tally = Tally::default();
 
-    report.step("tools", || tools::node().map(passed));
+    report.step("tools", || {
+        tools::openssl()?;
+        tools::node().map(passed)
+    });
     report.step("npm packages", || npm_packages().map(passed));
     report.step("format", || {
         shell::run(&mut cargo(&["fmt", "--all", "--check"]))?;

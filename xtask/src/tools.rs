@@ -47,6 +47,24 @@ pub(crate) fn node() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that OpenSSL can be built against, which the feature `rsa-sha1` needs.
+pub(crate) fn openssl() -> Result<()> {
+    const PACKAGES: [&str; 2] = ["libssl-dev", "pkg-config"];
+    let is_there = || {
+        let mut query = program("pkg-config", &["--modversion", "openssl"]);
+        std::env::var_os("OPENSSL_DIR").is_some() || answer(&mut query).is_some()
+    };
+    if !is_there() {
+        debian_install(&PACKAGES, Install::WhenRoot).with_context(|| {
+            format!(
+                "what is signed with RSA needs OpenSSL: on Debian `apt-get install {}`",
+                PACKAGES.join(" ")
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// Whether all of these Debian packages are installed.
 pub(crate) fn debian_has(packages: &[&str]) -> bool {
     let mut query = program("dpkg-query", &["--show", "--showformat=${db:Status-Abbrev}\n"]);

@@ -85,7 +85,7 @@ pub(crate) fn make_rsa(
             return Err(cannot_write(path, &KeyFileError::Exists));
         }
     }
-    let key = SecretKey::generate(bits, &mut rand::rng())
+    let key = SecretKey::generate(bits)
         .map_err(|error| Failure::usage(format!("--rsa {bits}: {error}")))?;
     let text = key.to_text().map_err(|error| no_key(path, &error))?;
     key_file::write(path, &text, existing).map_err(|error| cannot_write(path, &error))?;

@@ -65,7 +65,7 @@ fn keys(dir: &Path) -> Result<()> {
     let random = &mut rand::rng();
     key_file::write(&dir.join("ed25519"), &Ed25519Key::generate(random).to_text(), Existing::Keep)?;
     for bits in [768, 2048] {
-        let key = SecretKey::generate(bits, random)?;
+        let key = SecretKey::generate(bits)?;
         key_file::write(&dir.join(format!("rsa-{bits}")), &key.to_text()?, Existing::Keep)?;
         std::fs::write(dir.join(format!("rsa-{bits}.pub.pem")), key.public().pem())?;
     }

@@ -50,6 +50,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     if options.rounds == 0 {
         bail!("--rounds must be at least 1");
     }
+    tools::openssl()?;
     tools::node()?;
     test::npm_packages()?;
     let package = "--package=scuttlebutt-security";

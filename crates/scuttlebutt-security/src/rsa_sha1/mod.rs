@@ -11,7 +11,7 @@
 //! use scuttlebutt::{LwwMap, Outcome, Replica, SourceId};
 //! use scuttlebutt_security::rsa_sha1::{KEYS_MAX, KeyTable, PublicKey, SecretKey};
 //!
-//! let key = SecretKey::generate(1024, &mut rand::rng())?;
+//! let key = SecretKey::generate(1024)?;
 //! assert_eq!(key.public().weakness().expect("1024 bits").to_string(), "an RSA key of 1024 bits is too short to be safe: take 2048 or more");
 //!
 //! let mut table = KeyTable::new(KEYS_MAX);
@@ -24,18 +24,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod arithmetic;
 mod public;
-mod random;
 mod secret;
+mod signature;
 mod table;
 
 pub use public::{PublicKey, WeakKey};
 pub use secret::SecretKey;
 pub use table::{KEYS_MAX, KeyTable, KeyTableFull};
-
-use rsa::Pkcs1v15Sign;
-use sha1::{Digest, Sha1};
 
 /// The shortest key that is used, in bits: the package's own example.
 pub const KEY_BITS_MIN: usize = 768;
@@ -43,14 +39,6 @@ pub const KEY_BITS_MIN: usize = 768;
 pub const KEY_BITS_MAX: usize = 4096;
 /// From here on a key is not called weak, in bits.
 pub const KEY_BITS_SAFE_MIN: usize = 2048;
-
-fn scheme() -> Pkcs1v15Sign {
-    Pkcs1v15Sign::new::<Sha1>()
-}
-
-fn sha1(bytes: &[u8]) -> [u8; 20] {
-    Sha1::digest(bytes).into()
-}
 
 /// What follows `-----BEGIN ` in the first line of a PEM file that has it.
 fn pem_label(text: &str) -> Option<&str> {

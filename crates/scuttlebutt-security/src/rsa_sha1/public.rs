@@ -3,19 +3,18 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
-use rsa::RsaPublicKey;
-use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey, LineEnding};
-use rsa::pkcs8::DecodePublicKey;
-use rsa::traits::PublicKeyParts;
+use openssl::pkey::Public;
+use openssl::rsa::{Rsa, RsaRef};
+use openssl::sha::sha1;
 use scuttlebutt::SourceId;
 
-use super::{KEY_BITS_MAX, KEY_BITS_MIN, KEY_BITS_SAFE_MIN, pem_label, scheme, sha1};
+use super::{KEY_BITS_MAX, KEY_BITS_MIN, KEY_BITS_SAFE_MIN, pem_label, signature};
 use crate::error::KeyError;
 
 /// A public key, with the file that its id is made of.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicKey {
-    key: RsaPublicKey,
+    key: Rsa<Public>,
     pem: Box<str>,
     id: SourceId,
 }
@@ -27,14 +26,11 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError`].
     pub fn from_pem(file: &[u8]) -> Result<Self, KeyError> {
-        let damaged = |reason: String| KeyError::Damaged { what: "RSA public key", reason };
-        let pem = str::from_utf8(file).map_err(|error| damaged(error.to_string()))?;
+        let pem = str::from_utf8(file).map_err(damaged)?;
+        let text = pem.trim().as_bytes();
         let key = match pem_label(pem) {
-            Some("RSA PUBLIC KEY") => {
-                RsaPublicKey::from_pkcs1_pem(pem.trim()).map_err(|error| damaged(error.to_string()))
-            }
-            Some("PUBLIC KEY") => RsaPublicKey::from_public_key_pem(pem.trim())
-                .map_err(|error| damaged(error.to_string())),
+            Some("RSA PUBLIC KEY") => Rsa::public_key_from_pem_pkcs1(text).map_err(damaged),
+            Some("PUBLIC KEY") => Rsa::public_key_from_pem(text).map_err(damaged),
             Some(label) => Err(KeyError::Kind {
                 label: label.to_owned(),
                 remedy: "`ssh-keygen -e -m PEM -f NAME.pub` writes one that is",
@@ -46,12 +42,10 @@ impl PublicKey {
     }
 
     /// The key with the file that `ssh-keygen -e -m PEM` would write for it.
-    pub(super) fn new(key: RsaPublicKey) -> Result<Self, KeyError> {
+    pub(super) fn new(key: Rsa<Public>) -> Result<Self, KeyError> {
         check_bits(&key)?;
-        let pem = key.to_pkcs1_pem(LineEnding::LF).map_err(|error| KeyError::Damaged {
-            what: "RSA public key",
-            reason: error.to_string(),
-        })?;
+        let pem = String::from_utf8(key.public_key_to_pem_pkcs1().map_err(damaged)?);
+        let pem = pem.map_err(damaged)?;
         Ok(Self { key, id: id_of(pem.as_bytes()), pem: pem.into() })
     }
 
@@ -71,7 +65,7 @@ impl PublicKey {
     /// The length of the modulus, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.key.n().bits()
+        bits(&self.key)
     }
 
     /// What is to be said about its length, if anything is.
@@ -83,13 +77,22 @@ impl PublicKey {
 
     /// Whether it is the same key, whatever the files.
     pub(super) fn is_same_key(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.key.n() == other.key.n() && self.key.e() == other.key.e()
     }
 
     pub(super) fn has_signed(&self, text: &[u8], signature: &[u8]) -> bool {
-        self.key.verify(scheme(), &sha1(text), signature).is_ok()
+        signature::is_by(&self.key, text, signature)
     }
 }
+
+impl PartialEq for PublicKey {
+    /// The same key in the same file.
+    fn eq(&self, other: &Self) -> bool {
+        self.pem == other.pem && self.is_same_key(other)
+    }
+}
+
+impl Eq for PublicKey {}
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,13 +105,22 @@ fn id_of(file: &[u8]) -> SourceId {
     SourceId::new(text.as_str()).expect("it is not `__proto__`")
 }
 
-fn check_bits(key: &RsaPublicKey) -> Result<(), KeyError> {
-    let (bits, bits_min, bits_max) = (key.n().bits(), KEY_BITS_MIN, KEY_BITS_MAX);
+fn bits(key: &RsaRef<Public>) -> usize {
+    // It is positive.
+    key.n().num_bits().unsigned_abs() as usize
+}
+
+fn check_bits(key: &RsaRef<Public>) -> Result<(), KeyError> {
+    let (bits, bits_min, bits_max) = (bits(key), KEY_BITS_MIN, KEY_BITS_MAX);
     if (bits_min..=bits_max).contains(&bits) {
         Ok(())
     } else {
         Err(KeyError::Bits { bits, bits_min, bits_max })
     }
+}
+
+fn damaged(reason: impl fmt::Display) -> KeyError {
+    KeyError::Damaged { what: "RSA public key", reason: reason.to_string() }
 }
 
 /// A warning: a key that works and is too short.
