@@ -351,14 +351,19 @@ pub(crate) struct Import {
     /// For a directory that is new: what kind of data the file holds [default: map]
     #[arg(long, value_enum)]
     pub(crate) model: Option<ModelName>,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 const IMPORT_HELP: &str = "\
 A line that is no update of the model is left out, told, and leads to exit code 1. A line that is
-nothing a scuttlebutt writes ends the import; everything before it is kept.
+nothing a scuttlebutt writes ends the import; everything before it is kept. A node that uses the
+directory believes whom it was told to believe when it was started; without one, say here whom.
 
 Examples:
     scuttlebutt import today.jsonl.gz
+    scuttlebutt import today.jsonl.gz --trust writers.txt
     scuttlebutt import - --data restored --model events";
 
 /// Copy a data directory, also while a node uses it

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use scuttlebutt::Imported;
+use scuttlebutt::{Imported, Refusal};
 use serde_json::{Value, json};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
@@ -151,13 +151,19 @@ impl Summary {
             + tally.updates_invalid
             + tally.updates_unverified
             + tally.updates_early;
-        let first_refusal = imported.refused.as_ref();
+        let first_refusal = imported.refused.as_ref().map(|(line, why)| match why {
+            // The verdict came after more had been read.
+            Refusal::Unverified => {
+                format!("one up to line {line}: {why}; `scuttlebutt verify FILE` says which")
+            }
+            why => format!("line {line}: {why}"),
+        });
         Self {
-            applied: tally.updates_applied,
+            applied: tally.updates_applied + tally.updates_trusted,
             superseded: tally.updates_superseded,
             known: tally.updates_stale,
             refused,
-            first_refusal: first_refusal.map(|(line, why)| format!("line {line}: {why}")),
+            first_refusal,
             is_complete: imported.is_complete,
         }
     }

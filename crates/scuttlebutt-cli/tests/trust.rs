@@ -221,3 +221,33 @@ fn what_does_not_fit_together_is_said() {
         serve(&["--verify", "rsa-sha1"], 2, "--features rsa-sha1");
     }
 }
+
+#[test]
+fn an_import_believes_whom_it_is_told_to() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let (trusted, file) = (folder.file("trusted.txt"), folder.file("all.jsonl"));
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    let (_serve, peer) = Running::serve(&[]);
+    done(&["set", "--peer", &peer, "--key", &ada, "by", "1"]);
+    done(&["set", "--peer", &peer, "forged", "2"]);
+    std::fs::write(&file, done(&["dump", "--peer", &peer, "--updates"])).unwrap();
+
+    let dir = folder.file("judged");
+    let ended = run(&["import", &file, "--data", &dir, "--trust", &trusted]);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.out.starts_with("1 updates imported"), "{}", ended.out);
+    assert!(
+        ended.err.contains("1 updates were left out") && ended.err.contains("verify FILE"),
+        "{}",
+        ended.err
+    );
+    let (_serve, judged) = Running::serve(&["--data", &dir]);
+    assert_eq!(done(&["dump", "--peer", &judged]), "{\"by\":1}\n");
+    // A node that runs has its own rules.
+    fails(&["import", &file, "--data", &dir, "--trust", &trusted], 2, "leave out --trust");
+
+    let dir = folder.file("believed");
+    let told = run(&["import", &file, "--data", &dir]);
+    assert!(told.out.starts_with("2 updates imported"), "{}", told.out);
+}

@@ -1,6 +1,7 @@
 //! `scuttlebutt import`: reads a file of npm scuttlebutt's, or of ours, into a data directory.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,13 +15,22 @@ use crate::exit::Failure;
 use crate::file::{self, Extent, Place, Summary};
 use crate::model::{ModelName, Shown};
 use crate::progress::{Progress, Unit};
+use crate::trust::Rules;
 
 pub(crate) async fn run(args: Import) -> Result<(), Failure> {
     let place = Place::from(args.file.as_str());
     let (reader, extent) = file::open(&place).await?;
     let dir = &args.data.data;
     let import = async {
+        let rules = Rules::named(&args.trust, None).await?;
         if let Some(running) = control::find(dir).await? {
+            if rules.is_some() {
+                return Err(Failure::usage(format!(
+                    "a node has {} open, and believes whom it was told to believe when it was \
+                     started: leave out --trust, --verify and --rsa-keys",
+                    dir.display()
+                )));
+            }
             return Ok(Summary::from_json(&running.import(reader).await?));
         }
         let model = match args.model {
@@ -29,9 +39,9 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
             None => ModelName::default(),
         };
         match model {
-            ModelName::Map => import::<LwwMap>(dir, reader).await,
-            ModelName::Events => import::<EventLog>(dir, reader).await,
-            ModelName::Value => import::<Register>(dir, reader).await,
+            ModelName::Map => import::<LwwMap>(dir, reader, rules).await,
+            ModelName::Events => import::<EventLog>(dir, reader, rules).await,
+            ModelName::Value => import::<Register>(dir, reader, rules).await,
         }
     };
     let summary = tokio::select! {
@@ -44,9 +54,14 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
 async fn import<M: Shown>(
     dir: &Path,
     reader: impl tokio::io::AsyncRead + Unpin,
+    rules: Option<Arc<Rules>>,
 ) -> Result<Summary, Failure> {
     let store = data::open::<M>(dir, data::DurabilityName::Synced, false).await?;
-    let node = data::start(Node::builder(M::default()), Some(store)).await?;
+    let mut node = Node::builder(M::default());
+    if let Some(rules) = rules {
+        node = node.verify_with(rules);
+    }
+    let node = data::start(node, Some(store)).await?;
     let loaded = node.load_from(reader).await;
     // What came before a fault is kept.
     let flushed = node.flush().await;

@@ -138,8 +138,9 @@ impl Session {
                         Settled::Forgotten => Some(forgotten(replica.limits())),
                     };
                     self.unsettled.pop();
-                    if let Some(outcome) = outcome {
-                        self.settle_otherwise(replica, outcome)?;
+                    match outcome {
+                        None => self.tally.updates_trusted += 1,
+                        Some(outcome) => self.settle_otherwise(replica, outcome)?,
                     }
                 }
             }

@@ -9,7 +9,7 @@ use super::{Session, SessionEvent};
 ///
 /// Updates that came in are counted once each, by what became of them; those that had no effect are
 /// told as [`SessionEvent::Refused`] as well. One that waited for a verdict is counted as that, and once
-/// more if it was refused then.
+/// more when that has come, as trusted or as what speaks against it.
 ///
 /// ```
 /// use scuttlebutt::{LwwMap, Replica, Session, SessionConfig, SourceId};
@@ -42,6 +42,9 @@ pub struct Tally {
     pub updates_early: u64,
     /// Updates received that waited for a verdict.
     pub updates_waited: u64,
+    /// Updates received that waited and were trusted: part of the state then, unless one we hold
+    /// supersedes them.
+    pub updates_trusted: u64,
     /// Updates received that would have waited for a verdict, when too many did.
     pub updates_crowded: u64,
     /// Updates received in a session that only sends.

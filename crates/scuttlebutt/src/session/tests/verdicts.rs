@@ -50,6 +50,7 @@ fn i2_promises_count_once_everything_before_them_is_trusted() {
     answer(&mut session, &mut r, tickets[2], Trust::Trusted);
     assert_eq!(r.version_vector(), vector(&[("A", 40.0), ("B", 30.0)]));
     assert!(!session.awaits_verdicts());
+    assert_eq!((session.tally().updates_waited, session.tally().updates_trusted), (3, 3));
 }
 
 #[test]
