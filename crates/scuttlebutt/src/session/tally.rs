@@ -67,6 +67,10 @@ pub struct Tally {
     pub histories_sent: u64,
     /// Promises sent on the way.
     pub marks_sent: u64,
+    /// Acknowledgements received.
+    pub acknowledgements_received: u64,
+    /// Acknowledgements sent.
+    pub acknowledgements_sent: u64,
     /// How often the end of a history was put off, because what superseded something passed over
     /// could still be to come.
     pub ends_moved: u64,
