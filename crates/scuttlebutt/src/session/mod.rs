@@ -191,7 +191,10 @@ impl Session {
         self.settle(replica)?;
         while !self.is_closed {
             match self.decoder.decode(&mut bytes, replica.limits()) {
-                Ok(Some(frame)) => self.handle(replica, now_ms, frame)?,
+                Ok(Some(frame)) => {
+                    self.tally.lines_received += 1;
+                    self.handle(replica, now_ms, frame)?;
+                }
                 Ok(None) => break,
                 Err(error) => return Err(self.fail(error.into())),
             }

@@ -46,6 +46,8 @@ pub struct Tally {
     pub updates_crowded: u64,
     /// Updates received in a session that only sends.
     pub updates_unwanted: u64,
+    /// Lines received, or frames, that say something.
+    pub lines_received: u64,
     /// Digests received.
     pub digests_received: u64,
     /// Ends of histories received.
