@@ -92,6 +92,21 @@ fn slots_are_used_again() {
     assert!(format!("{decoder:?}").matches("\"source ").count() <= SLOTS);
 }
 
+/// Whoever fills slots can fill those there are.
+#[test]
+fn i8_slots_have_an_end() {
+    let (mut decoder, limits) = (Decoder::default(), Limits::default());
+    for slot in 0..=SLOTS as u64 {
+        let mut frame = Vec::new();
+        varint::write(slot << KIND_BITS | Kind::Source as u64, &mut frame);
+        frame.extend_from_slice(b"\"A\"");
+        frame.insert(0, frame.len() as u8);
+        let expected =
+            if slot < SLOTS as u64 { Ok(None) } else { Err(FrameError::SlotOutOfTurn.into()) };
+        assert_eq!(decoder.decode(&mut &frame[..], &limits), expected, "slot {slot}");
+    }
+}
+
 /// A source that lies in two places in memory is two to the encoder, and one to whoever reads.
 #[test]
 fn copies_of_a_source_are_named_twice() {
