@@ -6,10 +6,9 @@ use super::sending::{CatchUp, Sending};
 use super::{Metadata, Session, SessionEvent};
 use crate::model::Model;
 use crate::replica::Replica;
-use crate::source::SourceId;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
-use crate::wire::Extensions;
+use crate::wire::{Extensions, json_lines};
 
 impl Session {
     /// Puts the next thing to be said into `out` if it fits into `left` bytes, else into the carry;
@@ -22,10 +21,6 @@ impl Session {
     ) -> bool {
         if matches!(self.sending, Sending::Finished) {
             return false;
-        }
-        if self.is_switch_due() {
-            self.encoder.switch(&mut self.carry);
-            return true;
         }
         if self.is_digest_due {
             self.is_digest_due = false;
@@ -41,14 +36,16 @@ impl Session {
             Sending::CatchingUp(catch_up) => {
                 if catch_up.is_mark_due() {
                     let mark = catch_up.take_mark(replica);
+                    let mut line = String::new();
                     if !mark.is_empty() {
                         self.tally.marks_sent += 1;
-                        self.encoder.mark(mark.into_iter(), &mut self.carry);
+                        json_lines::encode_mark(mark.into_iter(), &mut line);
                     }
-                    catch_up.mark_sent(self.carry.len());
-                } else if let Some((update, source)) = catch_up.next(replica) {
+                    catch_up.mark_sent(line.len());
+                    self.carry = line.into_bytes();
+                } else if let Some(update) = catch_up.next(replica) {
                     self.tally.updates_sent_catching_up += 1;
-                    self.write_update(update, source, out, left);
+                    write_update(update, &mut self.carry, out, left);
                 } else {
                     // What was superseded on the way was passed over. "SYNC" promises it, so what
                     // superseded it goes first: it is among what has arrived meanwhile.
@@ -77,14 +74,12 @@ impl Session {
             }
             if self.owes_mark(replica) {
                 self.tally.marks_sent += 1;
-                self.encoder.mark(replica.announced_since(self.told), &mut self.carry);
+                let mut line = String::new();
+                json_lines::encode_mark(replica.announced_since(self.told), &mut line);
                 self.told = replica.vector_changes();
+                self.carry = line.into_bytes();
                 return true;
             }
-        }
-        if self.owes_acknowledgement(replica) {
-            self.acknowledge(replica);
-            return true;
         }
         if self.is_leaving {
             self.sending = Sending::Finished;
@@ -107,7 +102,6 @@ impl Session {
             self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
             let update = &entry.update;
-            let source = &replica.source(entry.source).id;
             // A vector says nothing of the sides of a fork.
             let is_known =
                 entry.via == self.link || self.is_ahead(update) && !replica.is_side_of_fork(entry);
@@ -117,10 +111,10 @@ impl Session {
             if let Some(first) = first_side {
                 // Who holds the other side alone, as who brought it may, asks for neither.
                 self.tally.updates_sent_live += 1;
-                self.write_update(first, source, out, 0);
+                first.write_line(&mut self.carry);
                 if !is_known {
                     self.tally.updates_sent_live += 1;
-                    self.write_update(update, source, out, 0);
+                    update.write_line(&mut self.carry);
                 }
                 return true;
             }
@@ -129,7 +123,7 @@ impl Session {
                     Sending::Live => self.tally.updates_sent_live += 1,
                     _ => self.tally.updates_sent_catching_up += 1,
                 }
-                self.write_update(update, source, out, left);
+                write_update(update, &mut self.carry, out, left);
                 return true;
             }
         }
@@ -170,11 +164,13 @@ impl Session {
         let own = self.config.ask_for_own.then(|| replica.id());
         let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
         let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
-        let extensions = self.config.announce_extensions.then_some(Extensions {
-            promises: self.config.direction.sends(),
-            binary: self.config.offers_binary(),
-        });
-        self.encoder.digest(replica.id(), vector, metadata, extensions, &mut self.carry);
+        let extensions = self
+            .config
+            .announce_extensions
+            .then_some(Extensions { promises: self.config.direction.sends() });
+        let mut line = String::new();
+        json_lines::encode_digest(replica.id(), vector, metadata, extensions, &mut line);
+        self.carry = line.into_bytes();
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
@@ -202,7 +198,7 @@ impl Session {
         while self.histories_sent < self.histories_owed {
             self.histories_sent += 1;
             self.tally.histories_sent += 1;
-            self.encoder.history_sent(&mut self.carry);
+            self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
         }
         self.emit(SessionEvent::HistorySent);
         self.sync_if_done();
@@ -220,12 +216,9 @@ impl Session {
         }
         is_ahead
     }
+}
 
-    /// Appends an update to `out` if it certainly fits into `left` bytes, else to the carry.
-    fn write_update(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>, left: usize) {
-        self.sent.updates += u64::from(self.encoder.has_switched());
-        let fits = self.encoder.update_len_max(update, source) <= left;
-        let target = if fits { out } else { &mut self.carry };
-        self.encoder.update(update, source, target);
-    }
+fn write_update(update: &Update, carry: &mut Vec<u8>, out: &mut Vec<u8>, left: usize) {
+    let target = if update.line_len() <= left { out } else { carry };
+    update.write_line(target);
 }

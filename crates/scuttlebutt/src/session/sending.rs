@@ -84,10 +84,7 @@ impl CatchUp {
 
     /// The next update for the peer. To a peer that knows no promises, what was superseded is not
     /// evidence of anything and is not sent, as in the original.
-    pub(super) fn next<'r, M: Model>(
-        &mut self,
-        replica: &'r Replica<M>,
-    ) -> Option<(&'r Update, &'r SourceId)> {
+    pub(super) fn next<'r, M: Model>(&mut self, replica: &'r Replica<M>) -> Option<&'r Update> {
         loop {
             let step = replica.delta_next(&mut self.delta)?;
             let update = &step.entry.update;
@@ -103,7 +100,7 @@ impl CatchUp {
                     self.bytes_since_mark += update.line_len();
                 }
             }
-            return Some((update, &replica.source(step.entry.source).id));
+            return Some(update);
         }
     }
 
