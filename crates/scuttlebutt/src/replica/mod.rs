@@ -532,12 +532,13 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Lets go of an update that is superseded, unless it is the newest of its source or shows that the
-    /// source forked.
+    /// Lets go of an update that is superseded, unless it is the newest of its source that may be sent,
+    /// the evidence for what is announced, or shows that the source forked.
     fn let_go(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        let durable = self.durable;
         let source = self.sources.get_mut(index);
         if let Some(slot) = source.slot(timestamp)
-            && source.newest().is_some_and(|newest| newest.timestamp > timestamp)
+            && source.after(Some(timestamp)).any(|later| later.position() < durable)
             && !self.forks.has((index, timestamp))
         {
             source.remove(timestamp);

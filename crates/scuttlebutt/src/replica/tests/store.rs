@@ -80,6 +80,24 @@ fn what_is_superseded_is_kept_until_its_superseder_is_durable() {
     assert_eq!(sendable(&r), ["R@20", "B@30"]);
 }
 
+/// The evidence for a source stays until newer evidence may be sent: a peer that is caught up in between
+/// would be promised what it never saw anything of, and nobody would promise it again.
+#[test]
+fn i1_evidence_is_kept_until_newer_evidence_is_durable() {
+    let mut r = stored("R");
+    r.remote_update(NOW, update(r#"[["k",1],10,"B"]"#));
+    r.promise(&vector(&[("B", 10.0)]));
+    r.stored(r.head());
+    set(&mut r, "k", 20.0);
+    let superseder = r.head();
+    r.remote_update(NOW, update(r#"[["j",1],30,"B"]"#));
+    r.stored(superseder);
+    assert_eq!(r.version_vector().timestamp(&source("B")), Some(Timestamp::new(10.0).unwrap()));
+    assert_eq!(sendable(&r), ["B@10", "R@20"]);
+    r.stored(r.head());
+    assert_eq!(sendable(&r), ["R@20", "B@30"]);
+}
+
 #[test]
 fn a_store_is_given_everything_once_in_order() {
     let mut r = stored("R");
