@@ -87,16 +87,15 @@ fn comparable(mut events: Vec<SessionEvent>) -> Vec<SessionEvent> {
     events
 }
 
-/// The first byte says how the rest is cut.
+/// What a peer says before frames.
+const SWITCH: &[u8] =
+    b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1}}\n\"BINARY\"\n";
+
+/// The first byte says how the rest is cut. It is tried as lines, and as frames.
 pub fn run(data: &[u8]) {
     let Some((how, bytes)) = data.split_first() else { return };
-    let whole = converse(bytes, |all| all);
-    let mut state = u32::from(*how);
-    let cut = converse(bytes, |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        1 + (state >> 16) as usize % (1 + usize::from(*how % 32))
-    });
-    assert_eq!(whole, cut);
+    compare(*how, bytes);
+    compare(*how, &[SWITCH, bytes].concat());
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(update) = Update::from_json(text)
     {
@@ -104,4 +103,14 @@ pub fn run(data: &[u8]) {
         assert_eq!(update, again);
         assert_eq!(update.to_json(), again.to_json());
     }
+}
+
+fn compare(how: u8, bytes: &[u8]) {
+    let whole = converse(bytes, |all| all);
+    let mut state = u32::from(how);
+    let cut = converse(bytes, |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        1 + (state >> 16) as usize % (1 + usize::from(how % 32))
+    });
+    assert_eq!(whole, cut);
 }

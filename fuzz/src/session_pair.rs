@@ -12,6 +12,10 @@ use scuttlebutt_sim::{MapSubject, Subject};
 /// Within the skew that replicas tolerate, so that nothing is put off for longer than the run.
 const CLOCK_MS: f64 = 1_700_000_000_000.0;
 
+/// A stranger that goes on in frames, in which slot 0 is A already.
+const BINARY_DIGEST: &[u8] =
+    b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":0,\"binary\":1}}\n\"BINARY\"\n\x04\x02\"A\"";
+
 #[derive(Arbitrary, Debug)]
 enum Action {
     Write {
@@ -152,7 +156,10 @@ impl World {
                 let node = &mut self.nodes[usize::from(node) % 3];
                 let mut session =
                     Session::new(&mut node.replica, node.clock_ms, SessionConfig::default());
-                let digest = b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":0}}\n";
+                let digest: &[u8] = match bytes.first() {
+                    Some(first) if first % 2 == 1 => BINARY_DIGEST,
+                    _ => b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":0}}\n",
+                };
                 let _ = session.receive(&mut node.replica, node.clock_ms, digest);
                 let before: BTreeSet<UpdateId> = held(&node.replica).map(Update::id).collect();
                 let _ = session.receive(&mut node.replica, node.clock_ms, bytes);
@@ -172,8 +179,11 @@ impl World {
     fn connect(&mut self, link: usize) {
         if self.links[link].ends.is_none() {
             let ends = self.links[link].nodes.map(|node| {
+                // The last one speaks JSON only.
+                let config =
+                    SessionConfig { announce_binary: node < 2, ..SessionConfig::default() };
                 let Node { replica, clock_ms, .. } = &mut self.nodes[node];
-                Session::new(replica, *clock_ms, SessionConfig::default())
+                Session::new(replica, *clock_ms, config)
             });
             self.links[link].ends = Some(ends);
         }

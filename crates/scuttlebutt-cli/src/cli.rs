@@ -447,6 +447,12 @@ pub(crate) struct PeerArgs {
     /// It covers connecting, catching up and, where something is written, the proof of delivery.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
+
+    /// Speak lines of JSON only, which can be read on the wire
+    ///
+    /// Otherwise nodes of this kind agree on a binary form, which is faster.
+    #[arg(long)]
+    pub(crate) no_binary: bool,
 }
 
 /// How many events stay.

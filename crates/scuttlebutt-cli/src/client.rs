@@ -27,6 +27,7 @@ pub(crate) struct Client<M> {
     address: Address,
     timeout: Duration,
     deadline: Instant,
+    announce_binary: bool,
 }
 
 /// What a session does that takes and never gives.
@@ -86,6 +87,7 @@ impl<M: Shown> Client<M> {
             address: args.address.clone(),
             timeout: args.timeout,
             deadline: Instant::now() + args.timeout,
+            announce_binary: !args.no_binary,
         })
     }
 
@@ -93,8 +95,8 @@ impl<M: Shown> Client<M> {
     pub(crate) async fn catch_up(&self) -> Result<(), Failure> {
         let (node, address) = (self.node.clone(), self.address.clone());
         // In a task of its own: much that comes fast would hold up our look at the clock.
-        let session =
-            tokio::spawn(async move { node.connect_once(&address, reader(Mode::CatchUp)).await });
+        let config = self.config(reader(Mode::CatchUp));
+        let session = tokio::spawn(async move { node.connect_once(&address, config).await });
         match tokio::time::timeout_at(self.deadline, session).await {
             Ok(Ok(Ok(status))) => self.judge(&status),
             Ok(Ok(Err(error))) => Err(Failure::link(&self.address, &error)),
@@ -103,9 +105,14 @@ impl<M: Shown> Client<M> {
         }
     }
 
+    /// A session as it was asked for.
+    fn config(&self, config: SessionConfig) -> SessionConfig {
+        SessionConfig { announce_binary: self.announce_binary, ..config }
+    }
+
     /// Takes what the peer holds, and stays.
     pub(crate) async fn join(&self, config: SessionConfig) -> Result<Peer, Failure> {
-        let peer = self.node.add_peer_with(self.address.clone(), config);
+        let peer = self.node.add_peer_with(self.address.clone(), self.config(config));
         match tokio::time::timeout_at(self.deadline, peer.synced()).await {
             Ok(Ok(PeerStatus { session: Some(status), .. })) => self.judge(&status).map(|()| peer),
             Ok(Ok(_)) => Ok(peer),

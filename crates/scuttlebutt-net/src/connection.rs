@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{CloseReason, Model, Revision, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Model, PeerLag, Revision, Session, SessionConfig, SessionEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -22,6 +22,7 @@ use crate::suspicion::Suspicion;
 pub(crate) trait Observer: Send {
     fn event(&mut self, event: &SessionEvent);
     fn bytes(&mut self, _received: usize, _sent: usize) {}
+    fn lag(&mut self, _lag: Option<PeerLag>) {}
 }
 
 /// The smallest portion to read: what an idle connection holds.
@@ -211,13 +212,15 @@ impl<M: Model> Connection<'_, M> {
 
     fn received(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
         let (session, input) = (&mut self.session, &self.input[..count]);
+        let lines = session.tally().lines_received;
         // A failure is reported by its event, after those that came before it.
         let _ = self.shared.write(|replica| match count {
             0 => session.receive_end(replica, now_ms()),
             _ => session.receive(replica, now_ms(), input),
         });
         let unfinished = session.unfinished_bytes();
-        self.pace.received(input, unfinished > 0);
+        let has_ended_line = session.tally().lines_received > lines;
+        self.pace.received(count, has_ended_line, unfinished > 0);
         self.unfinished.set(unfinished)?;
         observer.bytes(count, 0);
         self.peer_has_ended = count == 0;
@@ -251,6 +254,7 @@ impl<M: Model> Connection<'_, M> {
 
     /// Passes the events on; answers how the session ended, if it did.
     fn report(&mut self, observer: &mut impl Observer) -> Option<Result<(), LinkError>> {
+        observer.lag(self.session.peer_lag());
         while let Some(event) = self.session.next_event() {
             observer.event(&event);
             if let SessionEvent::DigestReceived { vector, .. } = &event {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scuttlebutt::{Refusal, SessionEvent, Timestamp, Update};
+use scuttlebutt::{PeerLag, Refusal, SessionEvent, Timestamp, Update};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
@@ -26,6 +26,9 @@ pub struct SessionStatus {
     pub metadata: Option<String>,
     /// Whether the peer announced the extensions of this implementation.
     pub has_extensions: bool,
+    /// How far the peer is behind with what was sent to it. Known where both announced the binary
+    /// protocol, and speak it; `None` where JSON is spoken.
+    pub lag: Option<PeerLag>,
     /// Whether both sides have what the other held when they announced.
     pub is_synced: bool,
     /// The newest update of this node that the peer provably holds.
@@ -190,6 +193,12 @@ impl Observer for Recorder<'_> {
                 }
                 status.session = Some(session);
             });
+        }
+    }
+
+    fn lag(&mut self, lag: Option<PeerLag>) {
+        if lag.is_some() {
+            self.record.update(|status| status.lag = lag);
         }
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use common::{eventually, impatient};
 use scuttlebutt::{
-    Direction, EventLog, Limits, LwwMap, Mode, Refusal, SessionConfig, SessionError, SourceId,
+    Direction, EventLog, Limits, LwwMap, Mode, PeerLag, Refusal, SessionConfig, SessionError,
+    SourceId,
 };
 use scuttlebutt_net::{Address, DeliveryError, LinkError, Node, Notice, PeerState, Rotation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,6 +61,33 @@ async fn a_line_of_nodes_converges_and_vectors_become_equal() {
     })
     .await;
     assert_eq!(vector(&left).len(), 2);
+}
+
+/// Two nodes agree on frames, and know how far the other has come; one that is told not to speaks JSON
+/// with the same peer.
+#[tokio::test]
+async fn nodes_speak_binary_unless_told_not_to() {
+    let (hub, address) = server().await;
+    let json = SessionConfig { announce_binary: false, ..SessionConfig::default() };
+    let builder = Node::builder(LwwMap::new()).sessions(json).limits(impatient());
+    let in_json = builder.peer(&address).start().await.unwrap();
+    let in_frames = client(&address).await;
+    for n in 0..500 {
+        set(&hub, &format!("key-{n}"), n).await;
+    }
+    let all = hub.read(LwwMap::to_json);
+    shows(&in_json, &all).await;
+    shows(&in_frames, &all).await;
+    let of = |node: &Map| node.sessions().pop().expect("it is linked");
+    eventually("an acknowledgement of everything", || {
+        let lags: Vec<_> = hub.sessions().into_iter().map(|session| session.lag).collect();
+        lags.len() == 2 && lags.contains(&None) && lags.contains(&Some(PeerLag::default()))
+    })
+    .await;
+    assert_eq!(of(&in_json).lag, None);
+    assert_eq!(of(&in_frames).lag, Some(PeerLag::default()));
+    let received = [&in_frames, &in_json].map(|node| of(node).bytes_received);
+    assert!(received[0] * 2 < received[1], "{received:?} bytes");
 }
 
 #[tokio::test]

@@ -102,3 +102,45 @@ pub(crate) fn malformed(chance: &mut Chance) -> Vec<u8> {
 pub(crate) fn update(change: &Change, millis: f64, source: &SourceId) -> Option<Update> {
     Some(Update::new(change, Timestamp::new(millis).ok()?, source.clone()))
 }
+
+/// What these lines say, in frames: where they are updates, since a peer in frames has no lines. Before
+/// them a digest that announces them and the switch, after them at times what is no frame.
+pub(crate) fn in_frames(lines: &[u8], chance: &mut Chance) -> Vec<u8> {
+    let mut bytes =
+        b"{\"id\":\"H\",\"clock\":{},\"ext\":{\"marks\":0,\"binary\":1}}\n\"BINARY\"\n".to_vec();
+    let mut bits = 0;
+    for line in lines.split(|byte| *byte == b'\n') {
+        let Ok(update) = Update::from_json(&String::from_utf8_lossy(line)) else { continue };
+        frame(0, &[2], update.source().json_literal().as_bytes(), &mut bytes);
+        let now = update.timestamp().as_millis().to_bits() as i64;
+        let difference = now.wrapping_sub(std::mem::replace(&mut bits, now));
+        let mut time = Vec::new();
+        number(((difference << 1) ^ (difference >> 63)) as u64, &mut time);
+        frame(0, &[vec![0], time].concat(), update.change().as_bytes(), &mut bytes);
+    }
+    if chance.happens(0.5) {
+        // No source is named in these, so that they cannot be what somebody might have written.
+        for _ in 0..chance.between(1, 5) {
+            let kind = *chance.pick(&[0, 1, 3, 4, 5, 6, 7, 8, 13]);
+            let body: Vec<u8> = (0..chance.below(12)).map(|_| chance.bits() as u8).collect();
+            let lie = if chance.happens(0.8) { 0 } else { chance.below(1 << 20) };
+            frame(lie, &[kind], &body, &mut bytes);
+        }
+    }
+    bytes
+}
+
+/// A frame that says it is longer than it is by so much.
+fn frame(lie: u64, head: &[u8], body: &[u8], out: &mut Vec<u8>) {
+    number(lie + (head.len() + body.len()) as u64, out);
+    out.extend_from_slice(head);
+    out.extend_from_slice(body);
+}
+
+fn number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}

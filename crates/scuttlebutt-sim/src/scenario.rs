@@ -37,6 +37,8 @@ pub struct Scenario {
     pub sync_ms: u64,
     /// Number of nodes that speak only the original's protocol.
     pub originals: usize,
+    /// Share of the other nodes that speak binary with each other; the rest know JSON only.
+    pub binary: f64,
     /// Number of hostile peers.
     pub hostiles: usize,
     /// Whether hostile peers make promises that they do not keep, and write as others. Without
@@ -211,6 +213,8 @@ impl Scenario {
             disks: *chance.pick(&[0.0, 0.5, 1.0]),
             sync_ms: chance.between(1, 200),
             originals,
+            // From a stream of its own: what was drawn before there was a choice stays as it was.
+            binary: *Chance::from_seed(seed ^ 0xB1B1_B1B1).pick(&[0.0, 0.5, 1.0, 1.0]),
             hostiles,
             liars: hostiles > 0 && chance.happens(0.25),
             one_way,

@@ -29,11 +29,11 @@ pub use replica::{
     Replica, Revision, SignError, Signer, Ticket, Trust, Verifier,
 };
 pub use session::{
-    CloseReason, Direction, Metadata, Mode, Refusal, Session, SessionConfig, SessionError,
+    CloseReason, Direction, Metadata, Mode, PeerLag, Refusal, Session, SessionConfig, SessionError,
     SessionEvent, Tally,
 };
 pub use source::{InvalidSource, SourceId};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use update::{Change, InvalidUpdate, Update, UpdateError, UpdateId, UpdateParts};
 pub use version_vector::VersionVector;
-pub use wire::{DecodeError, Excerpt, Foreign};
+pub use wire::{DecodeError, Excerpt, Foreign, FrameError, Tap};

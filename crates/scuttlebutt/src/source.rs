@@ -74,6 +74,11 @@ impl SourceId {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Where this copy lies in memory, for as long as anybody holds it: a number to recognise it by.
+    pub(crate) fn place(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
     /// Bytes that one copy of this id occupies.
     pub(crate) fn heap_bytes(&self) -> usize {
         2 * self.0.literal.len() + 64

@@ -56,6 +56,16 @@ impl Timestamp {
         Self::new(self.0.next_up()).ok()
     }
 
+    /// Its bits, which are ordered as timestamps are.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0.to_bits()
+    }
+
+    /// The timestamp of these bits, if they are one's.
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        Self::new(f64::from_bits(bits)).ok()
+    }
+
     /// Appends the number as JavaScript prints it.
     pub(crate) fn write_json(self, out: &mut String) {
         json::write_number(self.0, out);

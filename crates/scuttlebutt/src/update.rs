@@ -253,6 +253,11 @@ impl Update {
         &self.text()[..self.head().change_len as usize]
     }
 
+    /// What follows the source on the wire, each element with its comma before it; not looked at.
+    pub(crate) fn extras_bytes(&self) -> &[u8] {
+        &self.text()[self.head().stamped_len as usize..]
+    }
+
     /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.
     #[must_use]
     pub fn extras(&self) -> Vec<String> {

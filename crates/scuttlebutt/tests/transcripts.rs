@@ -63,6 +63,52 @@ fn two_of_ours() {
     assert_documented("two-of-ours", &said);
 }
 
+/// Each of a few short frames on a line of its own: their lengths are one byte.
+#[test]
+fn two_of_ours_in_frames() {
+    let mut sides = ["A", "B"].map(Side::new);
+    sides[0].set(100.0, "x", "1");
+    for side in &mut sides {
+        side.is_binary = true;
+        side.open();
+    }
+    let mut said = String::new();
+    let mut in_frames = [false; 2];
+    let (mut quiet, mut is_written) = (0, false);
+    for turn in 0.. {
+        let (from, name) = (turn % 2, ["A", "B"][turn % 2]);
+        let bytes = sides[from].bytes();
+        sides[1 - from].hear_bytes(&bytes);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            if in_frames[from] {
+                let (frame, after) = rest.split_at(1 + usize::from(rest[0]));
+                let bytes: Vec<_> = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+                writeln!(said, "{name}> {}", bytes.join(" ")).expect("a string");
+                rest = after;
+            } else {
+                let end = rest.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+                let (line, after) = rest.split_at(end);
+                said += &told(name, str::from_utf8(line).expect("text"));
+                in_frames[from] = line == b"\"BINARY\"\n";
+                rest = after;
+            }
+        }
+        quiet = if bytes.is_empty() { quiet + 1 } else { 0 };
+        if quiet == 2 {
+            if is_written {
+                break;
+            }
+            sides[0].set(300.0, "x", "3");
+            (quiet, is_written) = (0, true);
+        }
+    }
+    let [a, b] = &mut sides;
+    assert_eq!(a.replica.version_vector(), b.replica.version_vector());
+    assert!(a.session().is_binary() && b.session().is_binary());
+    assert_documented("two-of-ours-in-frames", &said);
+}
+
 #[test]
 fn a_history_that_breaks_off() {
     let (mut a, mut b) = (Side::new("A"), Side::new("B"));
@@ -120,16 +166,17 @@ struct Side {
     replica: Replica<LwwMap>,
     session: Option<Session>,
     now: f64,
+    is_binary: bool,
 }
 
 impl Side {
     fn new(id: &str) -> Self {
         let id = SourceId::new(id).expect("an id");
-        Self { replica: Replica::new(id, LwwMap::new()), session: None, now: NOW }
+        Self { replica: Replica::new(id, LwwMap::new()), session: None, now: NOW, is_binary: false }
     }
 
     fn open(&mut self) {
-        let config = SessionConfig::default();
+        let config = SessionConfig { announce_binary: self.is_binary, ..SessionConfig::default() };
         self.session = Some(Session::new(&mut self.replica, self.now, config));
     }
 
@@ -161,20 +208,28 @@ impl Side {
     }
 
     fn hear(&mut self, line: &str) {
+        self.hear_bytes(line.as_bytes());
+    }
+
+    fn hear_bytes(&mut self, bytes: &[u8]) {
         let session = self.session.as_mut().expect("an open session");
-        session.receive(&mut self.replica, self.now, line.as_bytes()).expect("a good line");
+        session.receive(&mut self.replica, self.now, bytes).expect("good bytes");
         while let Some(event) = session.next_event() {
             assert!(!matches!(event, SessionEvent::Closed { .. }), "{event:?}");
         }
     }
 
     /// Everything there is to say now.
-    fn lines(&mut self) -> Vec<String> {
+    fn bytes(&mut self) -> Vec<u8> {
         let (session, mut out) = (self.session.as_mut().expect("an open session"), Vec::new());
         while session.has_output(&self.replica) {
             session.transmit(&self.replica, &mut out, 1 << 20);
         }
-        let text = String::from_utf8(out).expect("text");
+        out
+    }
+
+    fn lines(&mut self) -> Vec<String> {
+        let text = String::from_utf8(self.bytes()).expect("text");
         text.split_inclusive('\n').map(str::to_owned).collect()
     }
 

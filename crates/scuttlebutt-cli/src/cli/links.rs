@@ -54,6 +54,13 @@ pub(crate) struct LinkArgs {
     #[arg(long)]
     pub(crate) plaintext: bool,
 
+    /// Speak lines of JSON only, which can be read on the wire
+    ///
+    /// Otherwise nodes of this kind agree on a binary form, which is faster. Peers of the original's kind
+    /// are spoken to in JSON in any case.
+    #[arg(long)]
+    pub(crate) no_binary: bool,
+
     /// Change a bound
     ///
     /// Among them are sessions_max, sessions_per_address_max, digest_wait_ms_max, write_wait_ms_max and

@@ -27,13 +27,18 @@ pub(crate) struct PlaceArgs {
     /// It covers connecting, catching up and the proof of delivery.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = super::parse_seconds)]
     timeout: Duration,
+
+    /// Speak lines of JSON only, which can be read on the wire
+    #[arg(long)]
+    no_binary: bool,
 }
 
 impl PlaceArgs {
     /// The peer, unless it is a data directory.
     pub(crate) fn peer(&self) -> Option<PeerArgs> {
         let address = self.address.clone()?;
-        Some(PeerArgs { address, tls: self.tls.clone(), timeout: self.timeout })
+        let Self { timeout, no_binary, .. } = *self;
+        Some(PeerArgs { address, tls: self.tls.clone(), timeout, no_binary })
     }
 }
 

@@ -42,6 +42,7 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
             true => Direction::SendOnly,
             false => Direction::Both,
         },
+        announce_binary: !args.links.no_binary,
         ..SessionConfig::default()
     };
     let tls = links::read_for_serving(&args.links)?;

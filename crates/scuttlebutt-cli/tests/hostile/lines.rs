@@ -1,6 +1,6 @@
 //! Lines that are too long, too deep, too rich, or none at all.
 
-use crate::{DIGEST, survives};
+use crate::{BINARY, DIGEST, survives};
 
 #[test]
 fn a_line_without_an_end_is_cut_off_at_its_bound() {
@@ -52,4 +52,41 @@ fn compressed_bytes_are_not_unpacked() {
     for magic in [&b"\x1f\x8b\x08\x00"[..], b"\x28\xb5\x2f\xfd", b"\x78\xda"] {
         survives(&[magic, &vec![0; 1_000_000]].concat());
     }
+}
+
+/// A gigabyte is announced again and again, and does not come; then what comes never ends.
+#[test]
+fn a_frame_is_not_believed_before_it_comes() {
+    survives(&[BINARY, b"\xff\xff\xff\xff\x03"].concat());
+    survives(&[BINARY, b"\xff\xff\xff\x07", &vec![0; 100_000_000]].concat());
+    survives(&[BINARY, &vec![0xff; 1_000_000]].concat());
+}
+
+/// The table of sources has an end, however often it is filled; so has what a mark may name.
+#[test]
+fn sources_named_in_frames_are_bounded() {
+    let mut frames = BINARY.to_vec();
+    for n in 0..1_000_000_u32 {
+        // Two bytes of head: slots from 16 on; the first ones are filled in order before.
+        let (slot, name) = (n % 1_024, format!("\"{n:07}\""));
+        let head = slot << 3 | 2;
+        let head = match head {
+            0..0x80 => vec![head as u8],
+            _ => vec![head as u8 | 0x80, (head >> 7) as u8],
+        };
+        frames.push((head.len() + name.len()) as u8);
+        frames.extend(head);
+        frames.extend(name.into_bytes());
+    }
+    survives(&frames);
+    let mut mark = vec![4];
+    for n in 0..1_000_000 {
+        mark.extend([0, 9]);
+        mark.extend(format!("\"{n:07}\"").into_bytes());
+        mark.push(2);
+    }
+    let len = mark.len() as u32;
+    let len =
+        [len as u8 | 0x80, (len >> 7) as u8 | 0x80, (len >> 14) as u8 | 0x80, (len >> 21) as u8];
+    survives(&[BINARY, &len, &mark].concat());
 }

@@ -30,6 +30,10 @@ const HANG_UP_WAIT: Duration = Duration::from_secs(90);
 /// What a peer says first.
 const DIGEST: &[u8] = b"{\"id\":\"H\",\"clock\":{}}\n";
 
+/// The same, and that what follows is frames.
+const BINARY: &[u8] =
+    b"{\"id\":\"H\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1}}\n\"BINARY\"\n";
+
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("accepts");
     stream.set_read_timeout(Some(HANG_UP_WAIT)).expect("a timeout");

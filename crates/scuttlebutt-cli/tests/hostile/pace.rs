@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, Running, done, eventually};
-use crate::{DIGEST, connect, peak_bytes, wait_for_end};
+use crate::{BINARY, DIGEST, connect, peak_bytes, wait_for_end};
 
 #[test]
 fn a_peer_that_reads_nothing_costs_nothing() {
@@ -58,13 +58,17 @@ fn a_peer_that_says_nothing_is_cut_off() {
 #[test]
 fn a_line_that_comes_byte_by_byte_is_cut_off() {
     let (serve, address) = Running::serve(&["--limit", "line_wait_ms_max=300"]);
-    let mut slow = connect(&address);
-    slow.write_all(DIGEST).expect("writes");
-    slow.write_all(b"[[\"k\",\"").expect("writes");
-    let begun = Instant::now();
-    while slow.write_all(b"x").is_ok() {
-        assert!(begun.elapsed() < PATIENCE, "it is let go on");
-        std::thread::sleep(Duration::from_millis(50));
+    // In a frame no byte ends a line.
+    let lines = ([DIGEST, b"[[\"k\",\""].concat(), b"x");
+    let frames = ([BINARY, b"\x80\x08\x00\x00\"\""].concat(), b"\n");
+    for (beginning, more) in [lines, frames] {
+        let mut slow = connect(&address);
+        slow.write_all(&beginning).expect("writes");
+        let begun = Instant::now();
+        while slow.write_all(more).is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "it is let go on");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
     serve.wait_for_log("the peer did not go on with a line in 300 ms");
 }

@@ -104,7 +104,10 @@ impl Site {
             Operation::Sync => self.sync(true),
             Operation::Connect(link) => {
                 let replica = Rc::make_mut(&mut self.replica);
-                let end = Session::new(replica, NOW_MS, SessionConfig::default());
+                // In JSON, which has no counts that would make every state a new one. What is said, and
+                // when, is the same.
+                let config = SessionConfig { announce_binary: false, ..SessionConfig::default() };
+                let end = Session::new(replica, NOW_MS, config);
                 self.ends[link] = Some(Rc::new(end));
             }
             Operation::HangUp(link) => self.ends[link] = None,

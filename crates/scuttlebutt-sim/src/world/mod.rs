@@ -57,6 +57,8 @@ pub(crate) enum NodeKind {
 
 pub(crate) struct Node<M> {
     pub(crate) kind: NodeKind,
+    /// Whether it announces the binary protocol.
+    speaks_binary: bool,
     /// Absent while it is down, and at hostile nodes.
     pub(crate) replica: Option<Replica<M>>,
     pub(crate) disk: Option<SimulatedDisk>,
@@ -165,6 +167,8 @@ pub(crate) struct World<'s, S: Subject> {
     pub(crate) subject: &'s S,
     pub(crate) scenario: Scenario,
     pub(crate) chance: Chance,
+    /// What hostile peers say in frames, drawn apart from all else.
+    pub(crate) tongue: Chance,
     pub(crate) now_us: u64,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
@@ -203,6 +207,7 @@ pub(crate) fn limits() -> Limits {
 impl<'s, S: Subject> World<'s, S> {
     pub(crate) fn new(subject: &'s S, scenario: Scenario, keeps_account: bool) -> Self {
         let mut chance = Chance::from_seed(scenario.seed ^ 0xA5A5_A5A5);
+        let mut tongue = Chance::from_seed(scenario.seed ^ 0x5A5A_5A5A);
         let mut nodes = Vec::new();
         for index in 0..scenario.nodes {
             // The first is always an ordinary one.
@@ -219,6 +224,7 @@ impl<'s, S: Subject> World<'s, S> {
             };
             nodes.push(Node {
                 kind,
+                speaks_binary: tongue.happens(scenario.binary),
                 replica: None,
                 disk: None,
                 vector_changes: 0,
@@ -266,6 +272,7 @@ impl<'s, S: Subject> World<'s, S> {
             next_sample_us: 0,
             bytes_sent: 0,
             chance,
+            tongue,
             scenario,
         };
         for node in 0..world.nodes.len() {

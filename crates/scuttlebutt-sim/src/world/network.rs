@@ -83,7 +83,8 @@ impl<S: Subject> World<'_, S> {
     }
 
     pub(super) fn config(&mut self, index: usize) -> SessionConfig {
-        let mut config = SessionConfig::default();
+        let announce_binary = self.nodes[index].speaks_binary;
+        let mut config = SessionConfig { announce_binary, ..SessionConfig::default() };
         match self.nodes[index].kind {
             NodeKind::Original => {
                 self.coverage.hit("peer: original");
@@ -121,6 +122,9 @@ impl<S: Subject> World<'_, S> {
     /// One end is gone; what it counted stays.
     pub(super) fn end_session(&mut self, link: usize, side: Side) {
         if let Some(session) = self.links[link].ends[side].session.take() {
+            if session.is_binary() {
+                self.coverage.hit("session: spoke binary");
+            }
             self.coverage.add_tally(session.tally());
         }
     }

@@ -218,6 +218,10 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
+        if self.scenario.binary > 0.0 && self.tongue.happens(0.3) {
+            self.coverage.hit("hostile: frames");
+            bytes = hostile::in_frames(&bytes, &mut self.tongue);
+        }
         self.send(link, from, bytes);
         let wait_us = self.chance.around(200_000.0) as u64;
         self.schedule(self.now_us + wait_us, Event::Trick { link, epoch, from });

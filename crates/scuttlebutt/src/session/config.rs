@@ -51,6 +51,10 @@ pub struct SessionConfig {
     /// ignores the announcement, and nothing else changes unless the peer announces it too.
     pub announce_extensions: bool,
 
+    /// Whether to announce the binary protocol among these. Default true; it is spoken if the peer
+    /// announces it too, and JSON otherwise. False is for whoever wants to read what goes over the wire.
+    pub announce_binary: bool,
+
     /// Data of the application in the digest. Default none.
     #[doc(alias = "meta")]
     pub metadata: Option<Metadata>,
@@ -68,6 +72,7 @@ impl Default for SessionConfig {
             await_digest: true,
             ask_for_own: false,
             announce_extensions: true,
+            announce_binary: true,
             metadata: None,
             name: String::new(),
         }
@@ -101,6 +106,20 @@ impl SessionConfig {
 
     pub(crate) fn announces(&self) -> bool {
         self.direction.sends() || self.announce_digest
+    }
+
+    /// Whether everything is sent before the peer has said what it holds.
+    pub(crate) fn sends_unasked(&self) -> bool {
+        self.direction == Direction::SendOnly && !self.await_digest
+    }
+
+    /// Whether the digest says that this side speaks binary. What is sent unasked is sent before
+    /// anything can be agreed on.
+    pub(crate) fn offers_binary(&self) -> bool {
+        self.announce_binary
+            && self.announce_extensions
+            && self.announces()
+            && !self.sends_unasked()
     }
 }
 

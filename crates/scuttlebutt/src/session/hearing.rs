@@ -19,9 +19,12 @@ impl Session {
         now_ms: f64,
         frame: Frame,
     ) -> Result<(), SessionError> {
-        if !matches!(frame, Frame::Unknown | Frame::Update(Err(_))) {
+        if !matches!(frame, Frame::Unknown | Frame::Switch | Frame::Update(Err(_))) {
             // It speaks. One that only receives may never announce what it holds.
             self.digest_deadline_ms = None;
+        }
+        if matches!(frame, Frame::Update(_)) && self.decoder.has_switched() {
+            self.received.updates += 1;
         }
         match frame {
             Frame::Update(Ok(update)) => self.handle_update(replica, now_ms, update),
@@ -54,6 +57,11 @@ impl Session {
                 }
                 Ok(())
             }
+            Frame::Acknowledgement { handled, durable } => {
+                self.acknowledged(handled, durable);
+                Ok(())
+            }
+            Frame::Switch => self.peer_switches(),
             Frame::Unknown => Ok(()),
         }
     }
@@ -85,7 +93,7 @@ impl Session {
                 self.accepted(replica, source, timestamp);
             }
             Outcome::Waiting(ticket) => {
-                self.unsettled.update_waits(ticket);
+                self.unsettled.update_waits(ticket, self.received.updates);
                 self.accepted(replica, source, timestamp);
             }
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
@@ -158,6 +166,7 @@ impl Session {
             replica.history_announced(self.link, now_ms, &digest.vector);
         }
         self.tally.digests_received += 1;
+        self.agree_on_binary(digest.extensions);
         // Nothing is agreed on by one side alone.
         let agrees = self.config.announce_extensions && self.config.announces();
         let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);

@@ -3,6 +3,7 @@
 //! A [`Session`] never touches a socket and never waits. Its driver feeds it what arrives, pulls
 //! what it has to say in portions of the driver's choosing, and closes the stream when it says so.
 
+mod acknowledging;
 mod config;
 mod event;
 mod hearing;
@@ -10,6 +11,7 @@ mod receiving;
 mod saying;
 mod sending;
 mod settling;
+mod switching;
 mod tally;
 
 use std::collections::VecDeque;
@@ -18,8 +20,10 @@ use crate::model::Model;
 use crate::replica::{Link, Replica};
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
-use crate::wire::json_lines::Decoder;
+use crate::wire::{Decoder, Encoder};
 
+pub use acknowledging::PeerLag;
+use acknowledging::{Received, Sent};
 pub use config::{Direction, Metadata, Mode, SessionConfig};
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
@@ -72,6 +76,11 @@ pub struct Session {
     config: SessionConfig,
     link: Link,
     decoder: Decoder,
+    encoder: Encoder,
+    /// Whether both sides have announced that they speak binary, once the peer's digest has come.
+    speaks_binary: Option<bool>,
+    received: Received,
+    sent: Sent,
     receiving: Receiving,
     unsettled: Unsettled,
     /// A history of the peer has come, and all verdicts on it.
@@ -118,11 +127,15 @@ impl Session {
     pub fn new<M: Model>(replica: &mut Replica<M>, now_ms: f64, config: SessionConfig) -> Self {
         let limits = replica.limits();
         let (digest_wait_ms, events_max) = (limits.digest_wait_ms_max, limits.session_events_max);
-        let sends_unasked = config.direction == Direction::SendOnly && !config.await_digest;
+        let sends_unasked = config.sends_unasked();
         let awaits_digest = config.announces() && !sends_unasked;
         Self {
             link: replica.new_link(),
             decoder: Decoder::default(),
+            encoder: Encoder::default(),
+            speaks_binary: None,
+            received: Received::default(),
+            sent: Sent::default(),
             receiving: Receiving::default(),
             unsettled: Unsettled::default(),
             has_heard_history: false,
@@ -178,11 +191,15 @@ impl Session {
         self.settle(replica)?;
         while !self.is_closed {
             match self.decoder.decode(&mut bytes, replica.limits()) {
-                Ok(Some(frame)) => self.handle(replica, now_ms, frame)?,
+                Ok(Some(frame)) => {
+                    self.tally.lines_received += 1;
+                    self.handle(replica, now_ms, frame)?;
+                }
                 Ok(None) => break,
                 Err(error) => return Err(self.fail(error.into())),
             }
         }
+        self.note_handled(replica);
         Ok(())
     }
 
@@ -272,6 +289,7 @@ impl Session {
                     self.is_digest_due
                         || self.unanswered.is_some()
                         || self.is_leaving
+                        || self.owes_acknowledgement(replica)
                         || self.config.direction.sends()
                             && (self.cursor < replica.durable() || self.owes_mark(replica))
                 }
@@ -366,6 +384,11 @@ impl Session {
             config: _,
             link,
             decoder,
+            encoder,
+            speaks_binary,
+            received,
+            // What the peer has said of it decides nothing.
+            sent: _,
             receiving,
             unsettled,
             has_heard_history,
@@ -396,7 +419,7 @@ impl Session {
             events_max: _,
             tally: _,
         } = self;
-        let bytes = (decoder, carry, carried);
+        let bytes = (decoder, encoder, speaks_binary, received, carry, carried);
         let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
         let position = (ahead, understands_marks, told, cursor, has_passed_over);
         let end = (is_leaving, peer_has_ended, is_closed, was_synced, has_heard_history);

@@ -6,9 +6,10 @@ use super::sending::{CatchUp, Sending};
 use super::{Metadata, Session, SessionEvent};
 use crate::model::Model;
 use crate::replica::Replica;
+use crate::source::SourceId;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
-use crate::wire::{Extensions, json_lines};
+use crate::wire::Extensions;
 
 impl Session {
     /// Puts the next thing to be said into `out` if it fits into `left` bytes, else into the carry;
@@ -21,6 +22,10 @@ impl Session {
     ) -> bool {
         if matches!(self.sending, Sending::Finished) {
             return false;
+        }
+        if self.is_switch_due() {
+            self.encoder.switch(&mut self.carry);
+            return true;
         }
         if self.is_digest_due {
             self.is_digest_due = false;
@@ -36,16 +41,14 @@ impl Session {
             Sending::CatchingUp(catch_up) => {
                 if catch_up.is_mark_due() {
                     let mark = catch_up.take_mark(replica);
-                    let mut line = String::new();
                     if !mark.is_empty() {
                         self.tally.marks_sent += 1;
-                        json_lines::encode_mark(mark.into_iter(), &mut line);
+                        self.encoder.mark(mark.into_iter(), &mut self.carry);
                     }
-                    catch_up.mark_sent(line.len());
-                    self.carry = line.into_bytes();
-                } else if let Some(update) = catch_up.next(replica) {
+                    catch_up.mark_sent(self.carry.len());
+                } else if let Some((update, source)) = catch_up.next(replica) {
                     self.tally.updates_sent_catching_up += 1;
-                    write_update(update, &mut self.carry, out, left);
+                    self.write_update(update, source, out, left);
                 } else {
                     // What was superseded on the way was passed over. "SYNC" promises it, so what
                     // superseded it goes first: it is among what has arrived meanwhile.
@@ -74,12 +77,14 @@ impl Session {
             }
             if self.owes_mark(replica) {
                 self.tally.marks_sent += 1;
-                let mut line = String::new();
-                json_lines::encode_mark(replica.announced_since(self.told), &mut line);
+                self.encoder.mark(replica.announced_since(self.told), &mut self.carry);
                 self.told = replica.vector_changes();
-                self.carry = line.into_bytes();
                 return true;
             }
+        }
+        if self.owes_acknowledgement(replica) {
+            self.acknowledge(replica);
+            return true;
         }
         if self.is_leaving {
             self.sending = Sending::Finished;
@@ -102,6 +107,7 @@ impl Session {
             self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
             let update = &entry.update;
+            let source = &replica.source(entry.source).id;
             // A vector says nothing of the sides of a fork.
             let is_known =
                 entry.via == self.link || self.is_ahead(update) && !replica.is_side_of_fork(entry);
@@ -111,10 +117,10 @@ impl Session {
             if let Some(first) = first_side {
                 // Who holds the other side alone, as who brought it may, asks for neither.
                 self.tally.updates_sent_live += 1;
-                first.write_line(&mut self.carry);
+                self.write_update(first, source, out, 0);
                 if !is_known {
                     self.tally.updates_sent_live += 1;
-                    update.write_line(&mut self.carry);
+                    self.write_update(update, source, out, 0);
                 }
                 return true;
             }
@@ -123,7 +129,7 @@ impl Session {
                     Sending::Live => self.tally.updates_sent_live += 1,
                     _ => self.tally.updates_sent_catching_up += 1,
                 }
-                write_update(update, &mut self.carry, out, left);
+                self.write_update(update, source, out, left);
                 return true;
             }
         }
@@ -164,13 +170,11 @@ impl Session {
         let own = self.config.ask_for_own.then(|| replica.id());
         let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
         let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
-        let extensions = self
-            .config
-            .announce_extensions
-            .then_some(Extensions { promises: self.config.direction.sends() });
-        let mut line = String::new();
-        json_lines::encode_digest(replica.id(), vector, metadata, extensions, &mut line);
-        self.carry = line.into_bytes();
+        let extensions = self.config.announce_extensions.then_some(Extensions {
+            promises: self.config.direction.sends(),
+            binary: self.config.offers_binary(),
+        });
+        self.encoder.digest(replica.id(), vector, metadata, extensions, &mut self.carry);
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
@@ -198,7 +202,7 @@ impl Session {
         while self.histories_sent < self.histories_owed {
             self.histories_sent += 1;
             self.tally.histories_sent += 1;
-            self.carry.extend_from_slice(json_lines::HISTORY_SENT.as_bytes());
+            self.encoder.history_sent(&mut self.carry);
         }
         self.emit(SessionEvent::HistorySent);
         self.sync_if_done();
@@ -216,9 +220,12 @@ impl Session {
         }
         is_ahead
     }
-}
 
-fn write_update(update: &Update, carry: &mut Vec<u8>, out: &mut Vec<u8>, left: usize) {
-    let target = if update.line_len() <= left { out } else { carry };
-    update.write_line(target);
+    /// Appends an update to `out` if it certainly fits into `left` bytes, else to the carry.
+    fn write_update(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>, left: usize) {
+        self.sent.updates += u64::from(self.encoder.has_switched());
+        let fits = self.encoder.update_len_max(update, source) <= left;
+        let target = if fits { out } else { &mut self.carry };
+        self.encoder.update(update, source, target);
+    }
 }

@@ -84,7 +84,10 @@ impl CatchUp {
 
     /// The next update for the peer. To a peer that knows no promises, what was superseded is not
     /// evidence of anything and is not sent, as in the original.
-    pub(super) fn next<'r, M: Model>(&mut self, replica: &'r Replica<M>) -> Option<&'r Update> {
+    pub(super) fn next<'r, M: Model>(
+        &mut self,
+        replica: &'r Replica<M>,
+    ) -> Option<(&'r Update, &'r SourceId)> {
         loop {
             let step = replica.delta_next(&mut self.delta)?;
             let update = &step.entry.update;
@@ -100,7 +103,7 @@ impl CatchUp {
                     self.bytes_since_mark += update.line_len();
                 }
             }
-            return Some(update);
+            return Some((update, &replica.source(step.entry.source).id));
         }
     }
 

@@ -24,7 +24,8 @@ pub(super) struct Unsettled {
 
 #[derive(Clone, Debug)]
 enum Item {
-    Update(Ticket),
+    /// An update, and the how-manieth in frames it was.
+    Update(Ticket, u64),
     Promise(Promise),
 }
 
@@ -43,10 +44,18 @@ impl Unsettled {
         self.items.is_empty()
     }
 
-    pub(super) fn update_waits(&mut self, ticket: Ticket) {
+    pub(super) fn update_waits(&mut self, ticket: Ticket, nth: u64) {
         if self.tickets.insert(ticket) {
-            self.items.push_back(Item::Update(ticket));
+            self.items.push_back(Item::Update(ticket, nth));
         }
+    }
+
+    /// The how-manieth in frames the first update was that waits.
+    pub(super) fn first_waiting(&self) -> Option<u64> {
+        self.items.iter().find_map(|item| match item {
+            Item::Update(_, nth) => Some(*nth),
+            Item::Promise(_) => None,
+        })
     }
 
     /// Holds a promise back. With too many of them, the last one waits for this one, which only delays
@@ -70,7 +79,7 @@ impl Unsettled {
 
     fn pop(&mut self) {
         match self.items.pop_front() {
-            Some(Item::Update(ticket)) => {
+            Some(Item::Update(ticket, _)) => {
                 self.tickets.remove(&ticket);
             }
             Some(Item::Promise(promise)) => {
@@ -107,7 +116,7 @@ impl Session {
             _ if self.is_closed => false,
             None => false,
             Some(Item::Promise(_)) => true,
-            Some(Item::Update(ticket)) => replica.settled(*ticket) != Settled::No,
+            Some(Item::Update(ticket, _)) => replica.settled(*ticket) != Settled::No,
         }
     }
 
@@ -130,7 +139,7 @@ impl Session {
                     self.unsettled.pop();
                     self.obey(replica, &promise);
                 }
-                Some(Item::Update(ticket)) => {
+                Some(Item::Update(ticket, _)) => {
                     let outcome = match replica.settled(*ticket) {
                         Settled::No => break,
                         Settled::Trusted => None,
@@ -145,6 +154,7 @@ impl Session {
                 }
             }
         }
+        self.note_handled(replica);
         self.close_if_over();
         Ok(())
     }

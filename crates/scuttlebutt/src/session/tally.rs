@@ -49,6 +49,8 @@ pub struct Tally {
     pub updates_crowded: u64,
     /// Updates received in a session that only sends.
     pub updates_unwanted: u64,
+    /// Lines received, or frames, that say something.
+    pub lines_received: u64,
     /// Digests received.
     pub digests_received: u64,
     /// Ends of histories received.
@@ -70,6 +72,10 @@ pub struct Tally {
     pub histories_sent: u64,
     /// Promises sent on the way.
     pub marks_sent: u64,
+    /// Acknowledgements received.
+    pub acknowledgements_received: u64,
+    /// Acknowledgements sent.
+    pub acknowledgements_sent: u64,
     /// How often the end of a history was put off, because what superseded something passed over
     /// could still be to come.
     pub ends_moved: u64,

@@ -3,6 +3,7 @@
 //! Random clusters of replicas are in the crate's `tests/invariants.rs`; here are the cases that
 //! need a certain line at a certain moment.
 
+mod binary;
 mod bounds;
 mod clock_skew;
 mod cuts;
@@ -26,13 +27,18 @@ fn apply<M: Model>(replica: &mut Replica<M>, line: &str) -> Outcome {
     replica.remote_update(NOW, Update::from_json(line).expect("an update"))
 }
 
-/// Everything a session has to say, as text.
-fn said<M: Model>(session: &mut Session, replica: &Replica<M>) -> String {
+/// Everything a session has to say.
+fn spoken<M: Model>(session: &mut Session, replica: &Replica<M>) -> Vec<u8> {
     let mut out = Vec::new();
     while session.has_output(replica) {
         session.transmit(replica, &mut out, 7);
     }
-    String::from_utf8(out).expect("text")
+    out
+}
+
+/// Everything a session has to say, as text.
+fn said<M: Model>(session: &mut Session, replica: &Replica<M>) -> String {
+    String::from_utf8(spoken(session, replica)).expect("text")
 }
 
 fn events(session: &mut Session) -> Vec<SessionEvent> {
@@ -41,6 +47,16 @@ fn events(session: &mut Session) -> Vec<SessionEvent> {
 
 fn plain() -> SessionConfig {
     SessionConfig { announce_extensions: false, ..SessionConfig::default() }
+}
+
+/// One of ours that speaks JSON only.
+fn json() -> SessionConfig {
+    SessionConfig { announce_binary: false, ..SessionConfig::default() }
+}
+
+/// One of ours, in both of the ways in which it may speak.
+fn ours() -> [SessionConfig; 2] {
+    [SessionConfig::default(), json()]
 }
 
 fn source(id: &str) -> SourceId {
@@ -59,9 +75,9 @@ fn new_session<M: Model>(replica: &mut Replica<M>, config: SessionConfig) -> Ses
 /// Lets both sides talk until neither has anything to say.
 fn talk<M: Model>(a: (&mut Replica<M>, &mut Session), b: (&mut Replica<M>, &mut Session)) {
     loop {
-        let (from_a, from_b) = (said(a.1, a.0), said(b.1, b.0));
-        b.1.receive(b.0, NOW, from_a.as_bytes()).expect("understands");
-        a.1.receive(a.0, NOW, from_b.as_bytes()).expect("understands");
+        let (from_a, from_b) = (spoken(a.1, a.0), spoken(b.1, b.0));
+        b.1.receive(b.0, NOW, &from_a).expect("understands");
+        a.1.receive(a.0, NOW, &from_b).expect("understands");
         if from_a.is_empty() && from_b.is_empty() {
             break;
         }
@@ -109,8 +125,8 @@ fn the_originals_transcript() {
 fn two_of_ours_use_marks() {
     let (mut a, mut b) = (replica("A"), replica("B"));
     a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
-    let mut to_b = Session::new(&mut a, NOW, SessionConfig::default());
-    let mut to_a = Session::new(&mut b, NOW, SessionConfig::default());
+    let mut to_b = Session::new(&mut a, NOW, json());
+    let mut to_a = Session::new(&mut b, NOW, json());
     let mut transcript = String::new();
     let mut turn = |a: &mut Replica<LwwMap>, b: &mut Replica<LwwMap>| {
         loop {

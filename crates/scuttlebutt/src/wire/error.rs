@@ -30,12 +30,51 @@ pub enum DecodeError {
     /// A line exceeds a bound.
     #[error("the peer sent a line that is refused: {0}")]
     Limit(#[from] LimitExceeded),
-    /// The stream ended within a line.
+    /// The stream ended within a line, or within a frame.
     #[error("the peer broke off in the middle of a line: {line}")]
     BrokenOff {
         /// How the line begins.
         line: Excerpt,
     },
+    /// A frame of the binary protocol is not as that demands.
+    #[error("the peer sent a binary frame that cannot be read: {0}")]
+    Frame(#[from] FrameError),
+    /// It switched to the binary protocol, which it had not announced.
+    #[error("the peer switched to the binary protocol, which it never announced")]
+    NotAgreed,
+}
+
+/// What is wrong with a frame of the binary protocol (`docs/protocol.md`, section 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// It ends before everything was there that it has to hold.
+    #[error("it ends too early")]
+    Short,
+    /// Something is left when everything was read.
+    #[error("bytes are left at its end")]
+    Long,
+    /// A number could have been said in fewer bytes.
+    #[error("a number takes more bytes than it needs")]
+    NumberTooLong,
+    /// A number needs more than 64 bits.
+    #[error("a number exceeds 64 bits")]
+    NumberTooLarge,
+    /// It uses a slot that stands for no source.
+    #[error("a slot is used that no source was put into")]
+    UnknownSlot,
+    /// A source is put into a slot beyond the first free one, or beyond the last there is.
+    #[error("a source is put into a slot whose turn it is not")]
+    SlotOutOfTurn,
+    /// What is to name a source is not the JSON literal of one.
+    #[error("a source is no JSON string, or `__proto__`")]
+    Source,
+    /// A timestamp is not positive and finite.
+    #[error("a timestamp is not a finite number greater than zero")]
+    Timestamp,
+    /// What follows the source of an update is not an array with something in it.
+    #[error("what follows an update's source is no array, or an empty one")]
+    Extras,
 }
 
 /// Another protocol, recognised by its first bytes.

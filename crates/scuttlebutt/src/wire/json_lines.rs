@@ -114,6 +114,7 @@ pub(crate) fn decode_line(
         json::Kind::Array => Frame::Update(crate::Update::from_canonical(&text, sources)),
         json::Kind::Object => decode_object(&text, limits)?,
         json::Kind::String if text == "\"SYNC\"" => Frame::HistorySent,
+        json::Kind::String if text == "\"BINARY\"" => Frame::Switch,
         _ => Frame::Unknown,
     }))
 }
@@ -185,28 +186,33 @@ fn decode_extensions(text: &str) -> Option<Extensions> {
     if json::kind(text) != json::Kind::Object {
         return None;
     }
-    let (_, marks) = json::members(text).find(|(name, _)| *name == "\"marks\"")?;
-    Some(Extensions { promises: marks == "1" })
+    let member = |name| json::members(text).find(|(found, _)| *found == name);
+    let (_, marks) = member("\"marks\"")?;
+    // The highest version that the peer understands: it understands ours, too.
+    let is_version = |value: &str| json::parse_number(value) >= 1.0;
+    let binary = member("\"binary\"").is_some_and(|(_, version)| is_version(version));
+    Some(Extensions { promises: marks == "1", binary })
 }
 
 /// Appends a digest's line.
 pub(crate) fn encode_digest<'a>(
-    id: &SourceId,
+    id_literal: &str,
     vector: impl Iterator<Item = (&'a SourceId, Timestamp)>,
     metadata: Option<&str>,
     extensions: Option<Extensions>,
     out: &mut String,
 ) {
     out.push_str("{\"id\":");
-    out.push_str(id.json_literal());
+    out.push_str(id_literal);
     out.push_str(",\"clock\":");
     encode_vector(vector, out);
     if let Some(metadata) = metadata {
         out.push_str(",\"meta\":");
         out.push_str(metadata);
     }
-    if let Some(Extensions { promises }) = extensions {
-        out.push_str(if promises { ",\"ext\":{\"marks\":1}" } else { ",\"ext\":{\"marks\":0}" });
+    if let Some(Extensions { promises, binary }) = extensions {
+        out.push_str(if promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
+        out.push_str(if binary { ",\"binary\":1}" } else { "}" });
     }
     out.push_str("}\n");
 }

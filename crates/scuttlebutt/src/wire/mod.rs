@@ -1,13 +1,20 @@
 //! Bytes to frames and back.
 //!
 //! A [`Frame`] is what one peer says to another, whatever the bytes; [`json_lines`] is how the
-//! original writes it. This module judges form only. Whether an update is news, or a digest to be
-//! believed, is for others.
+//! original writes it, and [`binary`] how two that agreed on that do. This module judges form only.
+//! Whether an update is news, or a digest to be believed, is for others.
 
+mod binary;
+mod decoder;
+mod encoder;
 mod error;
-pub(crate) mod json_lines;
+mod json_lines;
+mod tap;
 
-pub use error::{DecodeError, Excerpt, Foreign};
+pub(crate) use decoder::Decoder;
+pub(crate) use encoder::Encoder;
+pub use error::{DecodeError, Excerpt, Foreign, FrameError};
+pub use tap::Tap;
 
 use crate::json::JsString;
 use crate::update::{InvalidUpdate, Update};
@@ -25,6 +32,11 @@ pub(crate) enum Frame {
     /// "Of all updates up to here that you did not announce, I have sent you every one, or one that
     /// supersedes it." Only between peers that announced it.
     Mark(VersionVector),
+    /// "Of the updates that you sent me in frames I have dealt with the first so many, and what came of
+    /// the first so many is durable." Only in frames.
+    Acknowledgement { handled: u64, durable: u64 },
+    /// "From here on I speak binary." `"BINARY"` on the wire.
+    Switch,
     /// Something that the original ignores too.
     Unknown,
 }
@@ -47,4 +59,6 @@ pub(crate) struct Extensions {
     /// Whether its digest, its `"SYNC"` and its marks are promises (invariant I2). A peer that only
     /// receives says no: it announces what it holds but passes none of it on.
     pub(crate) promises: bool,
+    /// Whether it reads frames, and writes them to whoever says the same.
+    pub(crate) binary: bool,
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use scuttlebutt::{
     CloseReason, DecodeError, Limits, Replica, Session, SessionConfig, SessionError, SessionEvent,
-    SourceId, Timestamp, Update, UpdateId, VersionVector,
+    SourceId, Tap, Timestamp, Update, UpdateId, VersionVector,
 };
 
 pub(crate) use op::{LinkKind, Op, Ops, Setup};
@@ -56,8 +56,8 @@ pub(crate) struct End {
     pub(crate) session: Session,
     /// Bytes under way to the other end.
     pipe: VecDeque<u8>,
-    /// The line that is being sent, as a listener on the wire would put it together.
-    line: Vec<u8>,
+    /// A listener on the wire.
+    tap: Tap,
     has_heard_end: bool,
 }
 
@@ -187,7 +187,7 @@ impl<M: Subject> Cluster<M> {
                 node,
                 session: Session::new(replica, now_ms, config),
                 pipe: VecDeque::new(),
-                line: Vec::new(),
+                tap: Tap::default(),
                 has_heard_end: false,
             }
         });
@@ -221,7 +221,7 @@ impl<M: Subject> Cluster<M> {
         let sender = &self.nodes[from.node];
         let said = from.session.transmit(&sender.replica, &mut out, room);
         assert!(said == out.len() && said <= room, "{said} bytes for {room}");
-        sender.listen(&self.twin, self.setup.has_promises, &mut from.line, &out);
+        sender.listen(&self.twin, self.setup.has_promises, &mut from.tap, &out);
         from.pipe.extend(out);
         let taken: Vec<u8> = from.pipe.drain(..take.min(from.pipe.len())).collect();
         let node = to.node;
@@ -383,24 +383,19 @@ impl<M: Subject> Node<M> {
     }
 
     /// I3: nothing is said that a crash could make this replica forget.
-    fn listen(&self, twin: &Twin, has_promises: bool, line: &mut Vec<u8>, bytes: &[u8]) {
-        for byte in bytes {
-            if *byte != b'\n' {
-                line.push(*byte);
-                continue;
-            }
-            let text = String::from_utf8(std::mem::take(line)).expect("UTF-8");
+    fn listen(&self, twin: &Twin, has_promises: bool, tap: &mut Tap, bytes: &[u8]) {
+        let hear = |text: &str| {
             if !self.has_store {
-                continue;
+                return;
             }
             if text.starts_with('[') {
-                let id = Update::from_json(&text).expect("an update").id();
+                let id = Update::from_json(text).expect("an update").id();
                 assert!(self.disk.contains_key(&id), "I3: {id} is not on disk");
             } else if text.starts_with('{') && has_promises {
-                let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                let object: serde_json::Value = serde_json::from_str(text).expect("JSON");
                 let vector = object.get("clock").or(object.get("mark"));
-                let vector = vector.and_then(|vector| vector.as_object());
-                let entries = vector.expect("an object").iter().map(|(source, millis)| {
+                let Some(vector) = vector.and_then(|vector| vector.as_object()) else { return };
+                let entries = vector.iter().map(|(source, millis)| {
                     let millis = millis.as_f64().expect("a number");
                     let source = SourceId::new(source.as_str()).expect("a source");
                     (source, Timestamp::new(millis).expect("a timestamp"))
@@ -408,7 +403,8 @@ impl<M: Subject> Node<M> {
                 let gap = twin.gap::<M>(&entries.collect(), self.disk.values());
                 assert_eq!(gap, None, "I3: {text} promises more than is on disk");
             }
-        }
+        };
+        tap.read(bytes, &Limits::default(), hear).expect("what was said can be read");
     }
 }
 

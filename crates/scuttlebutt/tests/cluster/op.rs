@@ -70,6 +70,8 @@ impl fmt::Debug for Ops {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LinkKind {
     Both,
+    /// The first end is one of ours that speaks JSON only.
+    JsonFirst,
     FirstSendsOnly,
     FirstReceivesOnly,
     /// The first end sends everything before it is asked.
@@ -88,6 +90,7 @@ impl LinkKind {
         let both = SessionConfig::default();
         match self {
             Self::Both => [both.clone(), both],
+            Self::JsonFirst => [SessionConfig { announce_binary: false, ..both.clone() }, both],
             Self::FirstSendsOnly => [direction(Direction::SendOnly), both],
             Self::FirstReceivesOnly => [direction(Direction::ReceiveOnly), both],
             Self::FirstSendsUnasked => {
@@ -104,7 +107,8 @@ impl LinkKind {
 /// Links that all make promises.
 pub(crate) fn promising() -> impl Strategy<Value = LinkKind> + Clone {
     prop_oneof![
-        6 => Just(LinkKind::Both),
+        3 => Just(LinkKind::Both),
+        3 => Just(LinkKind::JsonFirst),
         1 => Just(LinkKind::FirstSendsOnly),
         1 => Just(LinkKind::FirstReceivesOnly),
         1 => Just(LinkKind::FirstSendsUnasked),
@@ -115,7 +119,8 @@ pub(crate) fn promising() -> impl Strategy<Value = LinkKind> + Clone {
 /// Links of which some behave as the original does.
 pub(crate) fn mixed() -> impl Strategy<Value = LinkKind> + Clone {
     prop_oneof![
-        2 => Just(LinkKind::Both),
+        1 => Just(LinkKind::Both),
+        1 => Just(LinkKind::JsonFirst),
         2 => Just(LinkKind::PlainFirst),
         2 => Just(LinkKind::Plain),
         1 => Just(LinkKind::Unasked),

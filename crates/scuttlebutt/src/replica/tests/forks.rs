@@ -158,8 +158,16 @@ fn link<'r, M: Model>(
     one: &'r mut Replica<M>,
     other: &'r mut Replica<M>,
 ) -> [(&'r mut Replica<M>, Session); 2] {
+    link_with(one, other, &SessionConfig::default())
+}
+
+fn link_with<'r, M: Model>(
+    one: &'r mut Replica<M>,
+    other: &'r mut Replica<M>,
+    config: &SessionConfig,
+) -> [(&'r mut Replica<M>, Session); 2] {
     [one, other].map(|replica| {
-        let session = Session::new(replica, NOW, SessionConfig::default());
+        let session = Session::new(replica, NOW, config.clone());
         (replica, session)
     })
 }
@@ -208,7 +216,8 @@ fn a_fork_that_is_met_is_shown_to_everyone_who_is_linked() {
 #[test]
 fn a_fork_reaches_the_peer_that_brought_its_second_side() {
     let (mut a, mut b) = (holding("A", &[ONE]), holding("B", &[TWO]));
-    let mut pair = link(&mut a, &mut b);
+    let json = SessionConfig { announce_binary: false, ..SessionConfig::default() };
+    let mut pair = link_with(&mut a, &mut b, &json);
     talk(&mut pair);
     let [(a, to_b), _] = &mut pair;
     to_b.receive(a, NOW, format!("{TWO}\n").as_bytes()).unwrap();

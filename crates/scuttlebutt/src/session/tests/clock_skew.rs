@@ -20,7 +20,7 @@ fn i4_an_update_from_the_future_is_asked_for_again_in_time() {
     let b = format!("[[\"k\",\"B\"],{future},\"B\"]\n");
     for (ext, has_marks) in [(",\"ext\":{\"marks\":1}", true), ("", false)] {
         let mut r = cautious();
-        let mut session = new_session(&mut r, SessionConfig::default());
+        let mut session = new_session(&mut r, json());
         assert!(said(&mut session, &r).starts_with("{\"id\":\"R\",\"clock\":{}"));
         let mark = format!("{{\"mark\":{{\"A\":6,\"B\":{future}}}}}\n");
         let mark = if has_marks { &*mark } else { "" };
@@ -59,7 +59,7 @@ fn i4_an_update_from_the_future_is_asked_for_again_in_time() {
 #[test]
 fn i4_what_comes_too_early_twice_is_asked_for_twice() {
     let mut r = cautious();
-    let mut session = new_session(&mut r, SessionConfig::default());
+    let mut session = new_session(&mut r, json());
     said(&mut session, &r);
     let (early, late) = (NOW + 2_000.0, NOW + 3_000.0);
     let updates = format!("[[\"k\",1],{early},\"B\"]\n[[\"j\",1],{late},\"B\"]\n\"SYNC\"\n");
@@ -81,8 +81,8 @@ fn i4_what_comes_too_early_twice_is_asked_for_twice() {
 #[test]
 fn i4_asking_again_keeps_promises_to_the_peer() {
     let (mut r, mut p) = (cautious(), replica("P"));
-    let mut to_p = new_session(&mut r, SessionConfig::default());
-    let mut to_r = new_session(&mut p, SessionConfig::default());
+    let mut to_p = new_session(&mut r, json());
+    let mut to_r = new_session(&mut p, json());
     talk((&mut r, &mut to_p), (&mut p, &mut to_r));
     let future = NOW + 2_000.0;
     p.local_update(future, LwwMap::set("k", &1).unwrap()).unwrap();
@@ -113,8 +113,7 @@ fn i4_answers_to_digests_can_be_counted() {
             let mut a = replica("A");
             a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
             let direction = Direction::SendOnly;
-            let config =
-                SessionConfig { direction, await_digest: false, ..SessionConfig::default() };
+            let config = SessionConfig { direction, await_digest: false, ..json() };
             let mut session = new_session(&mut a, config);
             let mut text = if is_early { String::new() } else { said(&mut session, &a) };
             let mut counts = vec![text.matches("\"SYNC\"").count()];
@@ -134,7 +133,7 @@ fn i4_answers_to_digests_can_be_counted() {
 #[test]
 fn i8_asking_again_keeps_its_distance() {
     let mut r = cautious();
-    let mut session = new_session(&mut r, SessionConfig::default());
+    let mut session = new_session(&mut r, json());
     said(&mut session, &r);
     let updates: String = (0..1_000)
         .map(|n| format!("[[\"k{n}\",1],{},\"B\"]\n", NOW + 2_000.0 + f64::from(n)))

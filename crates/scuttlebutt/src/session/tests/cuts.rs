@@ -15,7 +15,7 @@ fn doomed() -> Replica<LwwMap> {
 /// What `sender` says to one who holds nothing.
 fn history_of(sender: &mut Replica<LwwMap>, config: SessionConfig) -> String {
     let mut nobody = replica("N");
-    let digest = said(&mut new_session(&mut nobody, SessionConfig::default()), &nobody);
+    let digest = said(&mut new_session(&mut nobody, json()), &nobody);
     let mut session = new_session(sender, config);
     session.receive(sender, NOW, digest.as_bytes()).unwrap();
     said(&mut session, sender)
@@ -41,13 +41,13 @@ fn check_no_gap(replica: &Replica<LwwMap>, context: &str) {
 /// its "SYNC" is there.
 #[test]
 fn i2_no_gaps_wherever_a_catch_up_is_cut() {
-    for config in [SessionConfig::default(), plain()] {
+    for config in [json(), plain()] {
         let history = history_of(&mut doomed(), config);
         assert_eq!(history.lines().count(), 4, "{history}");
         for cut in 0..=history.len() {
             let context = format!("cut after {:?}", &history[..cut]);
             let mut survivor = replica("S");
-            let mut session = new_session(&mut survivor, SessionConfig::default());
+            let mut session = new_session(&mut survivor, json());
             session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
             check_no_gap(&survivor, &context);
             // It may hear of the end, within a line, or not.
@@ -71,7 +71,7 @@ fn i2_no_gaps_wherever_a_catch_up_is_cut() {
         }
         // Uncut, everything is announced.
         let mut survivor = replica("S");
-        let mut session = new_session(&mut survivor, SessionConfig::default());
+        let mut session = new_session(&mut survivor, json());
         session.receive(&mut survivor, NOW, history.as_bytes()).unwrap();
         assert_eq!(survivor.version_vector(), vector(&[("A", 6.0), ("B", 7.0)]));
     }
@@ -82,7 +82,7 @@ fn i2_no_gaps_wherever_a_catch_up_is_cut() {
 #[test]
 fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
     // A peer of the original's kind is not kept waiting for more than the first of them.
-    for (config, depth) in [(SessionConfig::default(), 2), (plain(), 1)] {
+    for (config, depth) in [(json(), 2), (plain(), 1)] {
         let mut doomed = replica("D");
         for line in [r#"[["i","A1"],1,"A"]"#, r#"[["k","A5"],5,"A"]"#, r#"[["j","A6"],6,"A"]"#] {
             apply(&mut doomed, line);
@@ -110,7 +110,7 @@ fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
         assert_eq!(history.contains("B7"), depth == 1, "{history}");
         for cut in 0..=history.len() {
             let mut survivor = replica("S");
-            let mut session = new_session(&mut survivor, SessionConfig::default());
+            let mut session = new_session(&mut survivor, json());
             session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
             let announces_a5 =
                 survivor.version_vector().includes(&source("A"), Timestamp::new(5.0).unwrap());
@@ -129,7 +129,7 @@ fn i2_live_lines_of_the_originals_kind() {
     for passes_over in [false, true] {
         let (mut sender, mut survivor) = (replica("D"), replica("S"));
         let mut to_survivor = new_session(&mut sender, plain());
-        let mut to_sender = new_session(&mut survivor, SessionConfig::default());
+        let mut to_sender = new_session(&mut survivor, json());
         talk((&mut sender, &mut to_survivor), (&mut survivor, &mut to_sender));
         let mut lines = String::new();
         for write in writes {
@@ -153,7 +153,7 @@ fn i2_live_lines_of_the_originals_kind() {
             // Superseders go in the order of arrival, so here even the passing over is covered. Only
             // a superseder that came after A6 can be cut off.
             let mut survivor = replica("S");
-            let mut session = new_session(&mut survivor, SessionConfig::default());
+            let mut session = new_session(&mut survivor, json());
             let live = "{\"clock\":{}}\n\"SYNC\"\n[[\"j\",\"A6\"],6,\"A\"]\n";
             session.receive(&mut survivor, NOW, live.as_bytes()).unwrap();
             assert_eq!(survivor.version_vector(), vector(&[("A", 6.0)]));
@@ -176,10 +176,10 @@ fn i2_what_others_left_out_is_not_marked_on_the_way() {
         apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
     }
     sender.promise(&vector(&[("A", 1e9)]));
-    let history = history_of(&mut sender, SessionConfig::default());
+    let history = history_of(&mut sender, json());
     assert_eq!(history.matches("{\"mark\"").count(), 0);
     let mut receiver = replica("S");
-    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let mut session = new_session(&mut receiver, json());
     session.receive(&mut receiver, NOW, history.as_bytes()).unwrap();
     assert_eq!(receiver.version_vector(), sender.version_vector(), "its end is a promise");
 }
@@ -200,11 +200,11 @@ fn i2_marks_within_a_long_catch_up() {
         }
     }
     has_seen_all(&mut doomed, &[("A", 1e9), ("B", 1e9)]);
-    let history = history_of(&mut doomed, SessionConfig::default());
+    let history = history_of(&mut doomed, json());
     assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
 
     let mut survivor = replica("S");
-    let mut session = new_session(&mut survivor, SessionConfig::default());
+    let mut session = new_session(&mut survivor, json());
     let mut sent = 0;
     for line in history.split_inclusive('\n') {
         session.receive(&mut survivor, NOW, line.as_bytes()).unwrap();
@@ -228,10 +228,10 @@ fn i2_a_cut_costs_little() {
         apply(&mut sender, &format!(r#"[["k{n}","{}"],{n},"A"]"#, "x".repeat(100)));
     }
     has_seen_all(&mut sender, &[("A", 1e9)]);
-    let history = history_of(&mut sender, SessionConfig::default());
+    let history = history_of(&mut sender, json());
     let cut = history.len() * 9 / 10;
     let mut survivor = replica("S");
-    let mut session = new_session(&mut survivor, SessionConfig::default());
+    let mut session = new_session(&mut survivor, json());
     session.receive(&mut survivor, NOW, &history.as_bytes()[..cut]).unwrap();
     let announced = survivor.version_vector().timestamp(&source("A"));
     assert!(announced > Timestamp::new(2_000.0).ok(), "{announced:?}");
@@ -248,10 +248,10 @@ fn i2_marks_promise_no_more_than_the_sender_announces() {
     }
     // Whoever brought it broke off: the first of A's is missing.
     has_seen_all(&mut sender, &[("B", 1e9)]);
-    let history = history_of(&mut sender, SessionConfig::default());
+    let history = history_of(&mut sender, json());
     assert!(history.matches("{\"mark\"").count() >= 3, "marks on the way");
     let mut receiver = replica("S");
-    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let mut session = new_session(&mut receiver, json());
     for line in history.split_inclusive('\n') {
         session.receive(&mut receiver, NOW, line.as_bytes()).unwrap();
         assert_eq!(receiver.version_vector().timestamp(&source("A")), None, "{line}");
@@ -270,9 +270,9 @@ fn i2_marks_know_what_was_superseded_on_arrival() {
     }
     assert_eq!(apply(&mut sender, r#"[["first","A's"],1,"A"]"#), Outcome::Superseded);
     has_seen_all(&mut sender, &[("A", 1e9), ("C", 1e9)]);
-    let history = history_of(&mut sender, SessionConfig::default());
+    let history = history_of(&mut sender, json());
     let mut receiver = replica("S");
-    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let mut session = new_session(&mut receiver, json());
     for line in history.split_inclusive('\n') {
         session.receive(&mut receiver, NOW, line.as_bytes()).unwrap();
         let announces_a = receiver.version_vector().timestamp(&source("A")).is_some();
@@ -286,7 +286,7 @@ fn i2_marks_know_what_was_superseded_on_arrival() {
 #[test]
 fn i2_a_history_that_was_put_off_in_part_promises_nothing() {
     let mut receiver = replica("S");
-    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let mut session = new_session(&mut receiver, json());
     let far = NOW + 1e12;
     let lines = format!(
         "{{\"id\":\"P\",\"clock\":{{\"A\":20,\"B\":{far}}}}}\n[[\"k\",2],{far},\"B\"]\n\
@@ -310,7 +310,7 @@ fn i5_a_history_that_was_refused_in_part_promises_nothing() {
         }
     }
     let mut receiver = replica("S").verify_with(NotB);
-    let mut session = new_session(&mut receiver, SessionConfig::default());
+    let mut session = new_session(&mut receiver, json());
     let lines = "{\"id\":\"P\",\"clock\":{\"A\":20,\"B\":30},\"ext\":{\"marks\":1}}\n\
                  [[\"k\",2],30,\"B\"]\n[[\"j\",1],20,\"A\"]\n\"SYNC\"\n";
     session.receive(&mut receiver, NOW, lines.as_bytes()).unwrap();
@@ -324,7 +324,7 @@ fn i2_a_peer_that_sends_nothing_promises_nothing() {
     for (marks, announced) in [(0, &[][..]), (1, &[("C", 50.0)])] {
         let mut r = replica("R");
         apply(&mut r, r#"[["k",1],50,"C"]"#);
-        let mut session = new_session(&mut r, SessionConfig::default());
+        let mut session = new_session(&mut r, json());
         let digest = format!(r#"{{"id":"P","clock":{{"C":50}},"ext":{{"marks":{marks}}}}}"#);
         let lines = format!("{digest}\n\"SYNC\"\n");
         session.receive(&mut r, NOW, lines.as_bytes()).unwrap();
@@ -341,7 +341,7 @@ fn i2_marks_know_what_arrived_behind_the_walk() {
         apply(&mut r, &format!(r#"[["k{at}","{}"],{at},"B"]"#, "v".repeat(60)));
     }
     r.credit(vector(&[("B", 9_999.0)]).iter());
-    let mut session = new_session(&mut r, SessionConfig::default());
+    let mut session = new_session(&mut r, json());
     session.receive(&mut r, NOW, b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1}}\n").unwrap();
     let mut out = Vec::new();
     session.transmit(&r, &mut out, 1_000);

@@ -20,6 +20,11 @@ fn direction(direction: Direction) -> SessionConfig {
     SessionConfig { direction, ..SessionConfig::default() }
 }
 
+/// Such a pair in each of the ways in which the first may speak.
+fn in_both_ways(a: &SessionConfig) -> [SessionConfig; 2] {
+    [true, false].map(|announce_binary| SessionConfig { announce_binary, ..a.clone() })
+}
+
 #[test]
 fn one_way_sessions_move_updates_one_way() {
     use Direction::{Both, ReceiveOnly, SendOnly};
@@ -31,15 +36,17 @@ fn one_way_sessions_move_updates_one_way() {
         (SessionConfig::send_only(), direction(ReceiveOnly)),
         unasked,
     ] {
-        let (mut ra, mut rb, mut sa, mut sb) = pair(a.clone(), b.clone());
-        assert_eq!(ra.model().to_json(), r#"{"x":1}"#, "{a:?} {b:?}");
-        assert_eq!(rb.model().to_json(), r#"{"x":1,"y":2}"#, "{a:?} {b:?}");
-        assert!(sa.is_synced() && sb.is_synced(), "{a:?} {b:?}");
-        ra.local_update(30.0, LwwMap::set("live", &1).unwrap()).unwrap();
-        rb.local_update(40.0, LwwMap::set("back", &1).unwrap()).unwrap();
-        talk((&mut ra, &mut sa), (&mut rb, &mut sb));
-        assert_eq!(ra.model().to_json(), r#"{"live":1,"x":1}"#, "{a:?} {b:?}");
-        assert!(rb.model().contains("live"), "{a:?} {b:?}");
+        for a in in_both_ways(&a) {
+            let (mut ra, mut rb, mut sa, mut sb) = pair(a.clone(), b.clone());
+            assert_eq!(ra.model().to_json(), r#"{"x":1}"#, "{a:?} {b:?}");
+            assert_eq!(rb.model().to_json(), r#"{"x":1,"y":2}"#, "{a:?} {b:?}");
+            assert!(sa.is_synced() && sb.is_synced(), "{a:?} {b:?}");
+            ra.local_update(30.0, LwwMap::set("live", &1).unwrap()).unwrap();
+            rb.local_update(40.0, LwwMap::set("back", &1).unwrap()).unwrap();
+            talk((&mut ra, &mut sa), (&mut rb, &mut sb));
+            assert_eq!(ra.model().to_json(), r#"{"live":1,"x":1}"#, "{a:?} {b:?}");
+            assert!(rb.model().contains("live"), "{a:?} {b:?}");
+        }
     }
 }
 
@@ -67,7 +74,7 @@ fn a_session_that_receives_without_a_digest_says_nothing() {
 #[test]
 fn catching_up_leaves_when_both_have_what_the_other_held() {
     let once = SessionConfig { mode: Mode::CatchUp, ..SessionConfig::default() };
-    for other in [SessionConfig::default(), once.clone()] {
+    for other in [SessionConfig::default(), json(), once.clone()] {
         let (mut ra, mut rb, mut sa, mut sb) = pair(once.clone(), other);
         assert_eq!(ra.model().to_json(), rb.model().to_json());
         assert!(sa.is_output_finished(), "it leaves by itself");
@@ -91,7 +98,7 @@ fn catching_up_leaves_when_both_have_what_the_other_held() {
 /// Whoever is left still sends what was accepted; nobody waits for a digest that will not come.
 #[test]
 fn leaving_sends_what_was_accepted() {
-    let (mut ra, _, mut sa, _) = pair(SessionConfig::default(), SessionConfig::default());
+    let (mut ra, _, mut sa, _) = pair(SessionConfig::default(), json());
     ra.local_update(30.0, LwwMap::set("last", &1).unwrap()).unwrap();
     sa.leave();
     assert!(!sa.is_output_finished());
@@ -136,7 +143,7 @@ fn metadata_and_the_peers_name_are_told() {
 /// says so in a promise.
 #[test]
 fn own_updates_are_confirmed() {
-    for peer in [SessionConfig::default(), plain()] {
+    for peer in [SessionConfig::default(), json(), plain()] {
         let asking = SessionConfig { ask_for_own: true, ..SessionConfig::default() };
         let (mut ra, mut rb, mut sa, mut sb) = pair(asking.clone(), peer.clone());
         let confirmed = |session: &mut Session| {

@@ -4,7 +4,7 @@ use super::*;
 
 fn synced_pair() -> (Replica<LwwMap>, Session) {
     let mut a = replica("A");
-    let mut session = new_session(&mut a, SessionConfig::default());
+    let mut session = new_session(&mut a, json());
     let hello = b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1}}\n\"SYNC\"\n";
     session.receive(&mut a, NOW, hello).unwrap();
     said(&mut session, &a);
@@ -33,7 +33,7 @@ fn i6_a_session_that_says_nothing_holds_nothing() {
 #[test]
 fn i6_nothing_is_sent_back_to_who_brought_it() {
     let (mut a, mut to_p) = synced_pair();
-    let mut to_q = new_session(&mut a, SessionConfig::default());
+    let mut to_q = new_session(&mut a, json());
     let hello = b"{\"id\":\"Q\",\"clock\":{},\"ext\":{\"marks\":1}}\n\"SYNC\"\n";
     to_q.receive(&mut a, NOW, hello).unwrap();
     said(&mut to_q, &a);
@@ -68,7 +68,7 @@ fn i6_output_never_exceeds_the_room() {
             let value = "é".repeat(n);
             a.local_update(NOW, LwwMap::set(format!("k{n}"), &value).unwrap()).unwrap();
         }
-        let mut session = new_session(&mut a, SessionConfig::default());
+        let mut session = new_session(&mut a, json());
         let mut out = Vec::new();
         let mut pull = |a: &Replica<LwwMap>, session: &mut Session| {
             while session.has_output(a) {

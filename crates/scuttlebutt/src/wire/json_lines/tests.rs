@@ -156,7 +156,7 @@ fn digests_may_have_odd_clocks_and_ids() {
     let all =
         digest(r#"{"accept":null,"meta": { "a" : 1 },"clock":{},"ext":{"x":0,"marks":1},"y":[]}"#);
     assert_eq!(all.metadata.as_deref(), Some(r#"{"a":1}"#));
-    assert_eq!(all.extensions, Some(Extensions { promises: true }));
+    assert_eq!(all.extensions, Some(Extensions { promises: true, binary: false }));
     for (ext, expected) in [
         (r#"{"marks":0}"#, Some(false)),
         (r#"{"marks":2}"#, Some(false)),
@@ -167,6 +167,18 @@ fn digests_may_have_odd_clocks_and_ids() {
     ] {
         let found = digest(&format!("{{\"clock\":{{}},\"ext\":{ext}}}")).extensions;
         assert_eq!(found.map(|extensions| extensions.promises), expected, "{ext}");
+    }
+    for (ext, expected) in [
+        (r#"{"marks":1,"binary":1}"#, true),
+        (r#"{"binary":2,"marks":0}"#, true),
+        (r#"{"marks":1,"binary":0}"#, false),
+        (r#"{"marks":1,"binary":"1"}"#, false),
+        (r#"{"marks":1,"binary":true}"#, false),
+        (r#"{"marks":1,"binary":-1}"#, false),
+        (r#"{"binary":1}"#, false),
+    ] {
+        let found = digest(&format!("{{\"clock\":{{}},\"ext\":{ext}}}")).extensions;
+        assert_eq!(found.is_some_and(|extensions| extensions.binary), expected, "{ext}");
     }
 }
 
@@ -429,12 +441,13 @@ proptest! {
         entries in prop::collection::vec((any_source(), any_timestamp()), 0..8),
         metadata in prop::option::of(json()),
         promises in prop::option::of(any::<bool>()),
+        binary: bool,
     ) {
         let vector: VersionVector = entries.into_iter().collect();
         let metadata = metadata.map(|text| json::canonicalize(text.as_bytes(), Limits::default().text()).unwrap().into_owned());
-        let extensions = promises.map(|promises| Extensions { promises });
+        let extensions = promises.map(|promises| Extensions { promises, binary });
         let mut line = String::new();
-        encode_digest(&id, vector.iter(), metadata.as_deref(), extensions, &mut line);
+        encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions, &mut line);
         let expected = Digest { id: Some(id.as_js_string().clone()), vector, metadata, extensions };
         prop_assert_eq!(one(&line), Frame::Digest(expected));
     }
