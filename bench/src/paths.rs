@@ -93,13 +93,18 @@ pub fn history(keys: u64, sources: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A session that speaks JSON, as the floor program reads it.
+fn in_lines() -> SessionConfig {
+    SessionConfig { announce_binary: false, ..SessionConfig::default() }
+}
+
 /// A session that was told that its peer holds nothing.
 fn asked(server: &mut Replica<LwwMap>) -> Result<Session> {
     let mut client = replica("client")?;
-    let mut asking = Session::new(&mut client, NOW_MS, SessionConfig::default());
+    let mut asking = Session::new(&mut client, NOW_MS, in_lines());
     let mut digest = Vec::new();
     asking.transmit(&client, &mut digest, PORTION_BYTES);
-    let mut session = Session::new(server, NOW_MS, SessionConfig::default());
+    let mut session = Session::new(server, NOW_MS, in_lines());
     session.receive(server, NOW_MS, &digest)?;
     Ok(session)
 }

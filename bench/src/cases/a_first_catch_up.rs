@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{TIME, TIMES, WIRE, bytes, check_equal, grouped, listen, of_keys, port};
-use crate::driver::{Child, Context, Kind, NPM, OURS};
+use crate::driver::{BINARY, Child, Context, Kind, NPM, OURS};
 use crate::results::{Case, Quantity, Setting};
 
 const FLOOR: &str = "floor program";
@@ -67,7 +67,7 @@ fn over_tcp(
             break;
         }
         let mut ours = None;
-        for kind in Kind::BOTH.into_iter().filter(|kind| *kind == Kind::Ours || takes_npm) {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Npm || takes_npm) {
             let (mut server, at) = server(context, kind, keys, sources)?;
             let mut client = context.peer(kind, "client")?;
             let connect = json!({ "do": "connect", "port": at, "keys": keys });
@@ -186,13 +186,15 @@ fn in_process(context: &Context, case: &mut Case) -> Result<()> {
                 case.note(format!("{}: {round} rounds, for want of time", setting.name));
                 break;
             }
-            let catch_up = json!({ "do": "catch-up", "keys": keys });
-            let answer =
-                context.role("in-process", &[])?.ask_within(&catch_up, context.patience())?;
             let number =
                 |answer: &serde_json::Value, name: &str| answer[name].as_f64().unwrap_or(f64::NAN);
-            case.record(round, &setting, OURS, TIME, number(&answer, "ms"));
-            case.record(round, &setting, OURS, WIRE, number(&answer, "bytes"));
+            for (name, binary) in [(OURS, false), (BINARY, true)] {
+                let catch_up = json!({ "do": "catch-up", "keys": keys, "binary": binary });
+                let answer =
+                    context.role("in-process", &[])?.ask_within(&catch_up, context.patience())?;
+                case.record(round, &setting, name, TIME, number(&answer, "ms"));
+                case.record(round, &setting, name, WIRE, number(&answer, "bytes"));
+            }
             for library in ["yrs", "automerge", "loro", "chitchat"] {
                 if library == "chitchat" && (*keys > 10_000 || round > 0) {
                     continue;
@@ -216,6 +218,9 @@ fn targets(context: &Context, case: &mut Case) {
     let at = |keys: u64| of_keys(keys, one);
     let npm = case.ratio(&at(100_000), TIME, NPM, OURS);
     case.at_least("100,000 keys: times faster than npm scuttlebutt", 10.0, TIMES, npm);
+    let npm = case.ratio(&at(100_000), TIME, NPM, BINARY);
+    let text = "100,000 keys, binary: times faster than npm scuttlebutt";
+    case.at_least(text, 20.0, TIMES, npm);
     let million = at(1_000_000);
     let stopped = format!("{NPM}, stopped");
     let npm = case

@@ -64,7 +64,7 @@ pub(super) fn reconnect(
     sources: u64,
 ) -> Result<()> {
     let mut pairs = Vec::new();
-    for kind in Kind::BOTH {
+    for kind in Kind::ALL {
         let mut ends = [context.peer(kind, "server")?, context.peer(kind, "client")?];
         for end in &mut ends {
             let fill = json!({ "do": "fill", "keys": keys, "sources": sources });

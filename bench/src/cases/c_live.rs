@@ -51,7 +51,7 @@ fn pair(context: &Context, kind: Kind) -> Result<(Child, Child)> {
 fn throughput(context: &Context, case: &mut Case) -> Result<()> {
     let count = context.sizes.live_updates;
     let mut pairs = Vec::new();
-    for kind in Kind::BOTH {
+    for kind in Kind::ALL {
         let (writer, reader) = pair(context, kind)?;
         pairs.push((kind, writer, reader));
     }
@@ -100,7 +100,7 @@ fn latency(context: &Context, case: &mut Case) -> Result<()> {
             case.note(format!("round trips: {round} rounds, for want of time"));
             break;
         }
-        for kind in Kind::BOTH {
+        for kind in Kind::ALL {
             let (mut asking, mut answering) = pair(context, kind)?;
             answering.ask(&json!({ "do": "pong" }))?;
             // Some to warm up.

@@ -8,6 +8,6 @@ mod relay;
 
 pub(crate) use child::Child;
 pub(crate) use machine::{Machine, program_version};
-pub(crate) use participants::{Context, Kind, NPM, OURS};
+pub(crate) use participants::{BINARY, Context, Kind, NPM, OURS};
 pub(crate) use proc::Usage;
 pub(crate) use relay::Relay;

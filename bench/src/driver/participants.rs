@@ -13,17 +13,23 @@ use crate::sizes::Sizes;
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
+    /// Ours, in lines of JSON.
     Ours,
+    /// Ours, in the binary protocol.
+    Binary,
     Npm,
 }
 
 impl Kind {
     /// In the order in which they take turns.
+    pub(crate) const ALL: [Kind; 3] = [Kind::Ours, Kind::Binary, Kind::Npm];
+    /// Those that speak JSON, as everybody does who is compared in the same bytes.
     pub(crate) const BOTH: [Kind; 2] = [Kind::Ours, Kind::Npm];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Ours => OURS,
+            Kind::Binary => BINARY,
             Kind::Npm => NPM,
         }
     }
@@ -31,6 +37,8 @@ impl Kind {
 
 /// As whom we appear in tables.
 pub(crate) const OURS: &str = "ours";
+/// As whom we do in the binary protocol.
+pub(crate) const BINARY: &str = "ours (binary)";
 /// As whom the original does.
 pub(crate) const NPM: &str = "npm scuttlebutt";
 
@@ -60,6 +68,7 @@ impl Context {
     pub(crate) fn peer(&self, kind: Kind, id: &str) -> Result<Child> {
         let mut child = match kind {
             Kind::Ours => self.role("peer", &[id])?,
+            Kind::Binary => self.role("peer", &[id, "binary"])?,
             Kind::Npm => self.node("peer", &[id])?,
         };
         // Once it answers, what it takes to start is behind it.

@@ -102,13 +102,14 @@ impl InProcess {
     }
 
     /// A whole first catch-up, from one replica to another.
-    fn catch_up(keys: u64) -> Result<Value, Box<dyn std::error::Error>> {
+    fn catch_up(keys: u64, announce_binary: bool) -> Result<Value, Box<dyn std::error::Error>> {
         let mut server = paths::replica("server")?;
         paths::fill(&mut server, keys, 1)?;
         let mut client = paths::replica("client")?;
         let begun = Instant::now();
-        let mut to_client = Session::new(&mut server, NOW_MS, SessionConfig::default());
-        let mut to_server = Session::new(&mut client, NOW_MS, SessionConfig::default());
+        let config = SessionConfig { announce_binary, ..SessionConfig::default() };
+        let mut to_client = Session::new(&mut server, NOW_MS, config.clone());
+        let mut to_server = Session::new(&mut client, NOW_MS, config);
         let (mut wire, mut bytes) = (Vec::with_capacity(PORTION_BYTES), 0);
         while to_client.has_output(&server) || to_server.has_output(&client) {
             bytes += to_client.transmit(&server, &mut wire, PORTION_BYTES);
@@ -132,7 +133,7 @@ impl Role for InProcess {
     fn handle(&mut self, name: &str, what: &Value) -> Result<Value> {
         let done = match name {
             "rates" => Self::rates(number(what, "count")?),
-            "catch-up" => Self::catch_up(number(what, "keys")?),
+            "catch-up" => Self::catch_up(number(what, "keys")?, what["binary"] == true),
             _ => return Err(unknown(name)),
         };
         done.map_err(|error| anyhow!("{error}"))

@@ -22,7 +22,9 @@ pub(crate) fn play(role: &str, arguments: &[String]) -> Result<()> {
         "in-process" => answer_all(&mut in_process::InProcess),
         "memory" => answer_all(&mut memory::Memory::default()),
         "peer" => {
-            answer_all(&mut peer::Peer::new(arguments.first().map_or("peer", String::as_str))?)
+            let id = arguments.first().map_or("peer", String::as_str);
+            let is_binary = arguments.get(1).is_some_and(|how| how == "binary");
+            answer_all(&mut peer::Peer::new(id, is_binary)?)
         }
         "subscribers" => answer_all(&mut subscribers::Subscribers::new()?),
         _ => bail!("there is no role {role}"),

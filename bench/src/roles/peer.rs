@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use scuttlebutt::{LwwMap, SourceId};
+use scuttlebutt::{LwwMap, SessionConfig, SourceId};
 use scuttlebutt_bench::{paths, workload};
 use scuttlebutt_net::{Node, Notice};
 use serde_json::{Value, json};
@@ -28,9 +28,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(id: &str) -> Result<Self> {
+    pub(super) fn new(id: &str, announce_binary: bool) -> Result<Self> {
         let runtime = runtime()?;
-        let node = runtime.block_on(Node::builder(LwwMap::new()).id(SourceId::new(id)?).start())?;
+        let config = SessionConfig { announce_binary, ..SessionConfig::default() };
+        let builder = Node::builder(LwwMap::new()).id(SourceId::new(id)?).sessions(config);
+        let node = runtime.block_on(builder.start())?;
         Ok(Self { node, dialled: Vec::new(), runtime })
     }
 
