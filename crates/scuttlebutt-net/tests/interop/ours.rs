@@ -189,27 +189,29 @@ pub(crate) fn fresh_timestamp() -> f64 {
     NEXT.fetch_add(1, Ordering::Relaxed) as f64
 }
 
-/// Waits until both sides hold the same history, byte for byte, and their applications see the same.
+/// Waits until both sides hold the same history, byte for byte, and their applications see the same. For a
+/// moment they may, while both still lack what is on its way.
 pub(crate) async fn assert_same<M: Kind>(js: &mut Js, node: &Node<M>) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (theirs, ours) = (js.lines().await, lines(node));
-        if theirs == ours {
+        let (they_see, we_see) = (js.state().await, node.read(Kind::state));
+        let (they_see, we_see) = (seen::<M>(&they_see), seen::<M>(&we_see));
+        if theirs == ours && they_see == we_see {
             break;
         }
         if Instant::now() > deadline {
+            assert_eq!(
+                they_see,
+                we_see,
+                "what the applications of {} and {} see",
+                js.id(),
+                node.id()
+            );
             panic_at_difference(js.id(), &theirs, &ours);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let (theirs, ours) = (js.state().await, node.read(Kind::state));
-    assert_eq!(
-        seen::<M>(&theirs),
-        seen::<M>(&ours),
-        "what the applications of {} and {} see",
-        js.id(),
-        node.id()
-    );
 }
 
 /// Fails unless the histories are equal, byte for byte.
