@@ -23,7 +23,7 @@ fn the_same_seed_tells_the_same_story() {
 fn a_fork_of_which_anybody_holds_both_sides_is_reported_by_all() {
     let small = (1..).map(Scenario::from_seed).filter(|scenario| (4..9).contains(&scenario.nodes));
     let mut runs_with_forks = 0;
-    for mut scenario in small.take(12) {
+    for mut scenario in small.take(18) {
         let seed = scenario.seed;
         scenario.model = ModelKind::Events;
         scenario.verdicts = Some(Verdicts { delay_ms: (1, 50), out_of_reach: 0.0 });
@@ -34,7 +34,7 @@ fn a_fork_of_which_anybody_holds_both_sides_is_reported_by_all() {
         let mut counts = report.coverage.iter();
         runs_with_forks += u32::from(counts.any(|(what, _)| what == "state: fork known to all"));
     }
-    assert!(runs_with_forks > 4, "{runs_with_forks} of 12");
+    assert!(runs_with_forks > 4, "{runs_with_forks} of 18");
 }
 
 /// Decides ties and all else by arrival.
