@@ -46,11 +46,13 @@ pub(crate) async fn drive<M: Model>(
         changed: shared.subscribe(),
         reader: halves.reader,
         writer: halves.writer,
+        holds_back: halves.holds_back,
         unasked: shared.unasked(),
         unasked_max: limits.unasked_updates_max.max(1),
         input: vec![0; INPUT_BYTES_MIN],
         input_max: limits.input_bytes_max.max(INPUT_BYTES_MIN),
         output: Vec::new(),
+        output_last: 0,
         written: 0,
         output_max: limits.output_bytes_max.max(1),
         is_flush_due: false,
@@ -69,11 +71,14 @@ struct Connection<'a, M> {
     changed: watch::Receiver<Revision>,
     reader: Reader,
     writer: Writer,
+    holds_back: bool,
     unasked: watch::Receiver<usize>,
     unasked_max: usize,
     input: Vec<u8>,
     input_max: usize,
     output: Vec<u8>,
+    /// How long the last portion was: about as long as the next.
+    output_last: usize,
     written: usize,
     output_max: usize,
     /// Whether the stream may hold back some of what was written.
@@ -201,7 +206,8 @@ impl<M: Model> Connection<'_, M> {
         let (session, output) = (&mut self.session, &mut self.output);
         self.shared.read(|replica| {
             if session.has_output(replica) {
-                session.transmit(replica, output, self.output_max);
+                output.reserve(self.output_last);
+                self.output_last = session.transmit(replica, output, self.output_max);
             }
         });
         if self.output.is_empty() && self.output.capacity() > INPUT_BYTES_MIN {
@@ -243,7 +249,7 @@ impl<M: Model> Connection<'_, M> {
         }
         observer.bytes(0, count);
         self.pace.taken();
-        self.is_flush_due = true;
+        self.is_flush_due = self.holds_back;
         self.written += count;
         if self.written == self.output.len() {
             self.written = 0;

@@ -118,11 +118,17 @@ impl<M: Model + Send + 'static> Node<M> {
         if let Some(failure) = self.failure() {
             return Err(failure.into());
         }
-        let (update, position) = self.engine.shared.write(|replica| {
+        let (update, position, is_durable) = self.engine.shared.write(|replica| {
             let update = replica.local_update(now_ms(), change)?;
-            Ok::<_, LocalUpdateError>((update, replica.head()))
+            let position = replica.head();
+            Ok::<_, LocalUpdateError>((update, position, replica.durable() >= position))
         })?;
-        self.wait_for_durable(position).await?;
+        if is_durable {
+            // Who writes without a pause lets the sessions have their turn.
+            tokio::task::consume_budget().await;
+        } else {
+            self.wait_for_durable(position).await?;
+        }
         Ok(update)
     }
 
@@ -136,6 +142,9 @@ impl<M: Model + Send + 'static> Node<M> {
     }
 
     async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
+        if self.engine.shared.read(Replica::durable) >= position {
+            return Ok(());
+        }
         let mut durable = self.engine.shared.durable();
         let is_settled = |durable: &Durable| durable.below >= position || durable.failure.is_some();
         match durable.wait_for(is_settled).await.as_deref() {

@@ -61,6 +61,7 @@ impl<M: Model> Shared<M> {
         let mut replica = self.lock();
         let was_contested = replica.is_identity_contested();
         let lacked_own_history = replica.lacks_own_history();
+        let is_store_behind = replica.durable() < replica.head();
         let result = write(&mut replica);
         if !was_contested && replica.is_identity_contested() {
             self.renew_id(&mut replica);
@@ -75,7 +76,10 @@ impl<M: Model> Shared<M> {
         if has_news_for_store {
             self.revision.send_modify(|_| ());
         }
-        raise(&self.durable, |held| &mut held.below, durable);
+        if is_store_behind {
+            // Otherwise nobody waited; without a store nobody ever does.
+            raise(&self.durable, |held| &mut held.below, durable);
+        }
         result
     }
 
@@ -132,7 +136,8 @@ impl<M: Model> Shared<M> {
         self.revision.subscribe()
     }
 
-    /// How far what was accepted is as durable as the store promises, as that moves.
+    /// How far what was accepted is as durable as the store promises, as that moves. It may be told
+    /// late where nothing waits: ask the replica first.
     pub(crate) fn durable(&self) -> watch::Receiver<Durable> {
         self.durable.subscribe()
     }

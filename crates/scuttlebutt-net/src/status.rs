@@ -134,8 +134,27 @@ pub(crate) struct Recorder<'a> {
     pub(crate) peer: Option<&'a watch::Sender<PeerStatus>>,
 }
 
+impl Recorder<'_> {
+    /// Apart from other events: with a peer that is in sync it comes with each write.
+    fn confirmed(&self, timestamp: Timestamp) {
+        self.record.update(|status| status.confirmed = Some(timestamp));
+        if let Some(peer) = self.peer {
+            peer.send_modify(|status| {
+                status.confirmed = status.confirmed.max(Some(timestamp));
+                if let Some(session) = &mut status.session {
+                    session.confirmed = Some(timestamp);
+                }
+            });
+        }
+    }
+}
+
 impl Observer for Recorder<'_> {
     fn event(&mut self, event: &SessionEvent) {
+        if let SessionEvent::Confirmed { timestamp } = event {
+            self.confirmed(*timestamp);
+            return;
+        }
         let was_synced = self.record.status().is_synced;
         match event {
             SessionEvent::DigestReceived { peer, metadata, has_extensions, vector } => {
@@ -149,9 +168,6 @@ impl Observer for Recorder<'_> {
             SessionEvent::Synced => {
                 self.record.update(|status| status.is_synced = true);
                 tracing::info!("in sync");
-            }
-            SessionEvent::Confirmed { timestamp } => {
-                self.record.update(|status| status.confirmed = Some(*timestamp));
             }
             SessionEvent::Refused { refusal, count } => {
                 self.record.update(|status| {

@@ -20,6 +20,8 @@ pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 pub(crate) struct Halves {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    /// Whether what was written may wait for a flush.
+    pub(crate) holds_back: bool,
     /// The key that the other end proved to have.
     pub(crate) node_key: Option<NodeKey>,
     /// Its place on the list of those who are admitted, if there is one.
@@ -38,7 +40,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub(crate) async fn dial(address: &Address, tls: &Tls) -> io::Result<Halves> {
     match address {
         Address::Tcp(address) => tcp_halves(TcpStream::connect(address).await?),
-        Address::Unix(path) => Ok(halves(UnixStream::connect(path).await?.into_split())),
+        Address::Unix(path) => Ok(socket_halves(UnixStream::connect(path).await?.into_split())),
         Address::Tls { address, key } => {
             let connector = TlsConnector::from(tls.client(*key)?);
             let name = tls::server_name(address)?;
@@ -69,12 +71,19 @@ fn halves(
     ),
 ) -> Halves {
     let (reader, writer) = (Box::new(reader), Box::new(writer));
-    Halves { reader, writer, node_key: None, place: None }
+    Halves { reader, writer, holds_back: true, node_key: None, place: None }
+}
+
+/// A socket of the system, which holds nothing back.
+fn socket_halves(
+    parts: (impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static),
+) -> Halves {
+    Halves { holds_back: false, ..halves(parts) }
 }
 
 fn tcp_halves(stream: TcpStream) -> io::Result<Halves> {
     prepare(&stream)?;
-    Ok(halves(stream.into_split()))
+    Ok(socket_halves(stream.into_split()))
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -166,7 +175,7 @@ impl Accepted {
     pub(crate) async fn establish(self) -> io::Result<Halves> {
         match self.socket {
             Socket::Tcp(stream) => tcp_halves(stream),
-            Socket::Unix(stream) => Ok(halves(stream.into_split())),
+            Socket::Unix(stream) => Ok(socket_halves(stream.into_split())),
             Socket::Tls(stream, Server { config, admitted }) => {
                 prepare(&stream)?;
                 let accepted = TlsAcceptor::from(config).accept(stream).await;
