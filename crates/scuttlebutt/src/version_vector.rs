@@ -5,12 +5,13 @@
 //! move an entry, and when, is decided in [`crate::Replica`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 
 /// For each source, the newest timestamp up to which everything is held. Iterates in the order of
-/// the sources (UTF-16 code units).
+/// the sources (UTF-16 code units). Clones share their entries until one of them changes.
 ///
 /// ```
 /// use scuttlebutt::{SourceId, Timestamp, VersionVector};
@@ -26,7 +27,7 @@ use crate::timestamp::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[doc(alias = "sources")]
 #[doc(alias = "clock")]
-pub struct VersionVector(BTreeMap<SourceId, Timestamp>);
+pub struct VersionVector(Arc<BTreeMap<SourceId, Timestamp>>);
 
 impl VersionVector {
     /// The vector of one who holds nothing.
@@ -51,10 +52,11 @@ impl VersionVector {
 
     /// Raises the entry of `source` to `timestamp`; never lowers it.
     pub fn advance(&mut self, source: &SourceId, timestamp: Timestamp) {
-        match self.0.get_mut(source) {
+        let entries = Arc::make_mut(&mut self.0);
+        match entries.get_mut(source) {
             Some(entry) => *entry = timestamp.max(*entry),
             None => {
-                self.0.insert(source.clone(), timestamp);
+                entries.insert(source.clone(), timestamp);
             }
         }
     }
@@ -68,7 +70,7 @@ impl VersionVector {
 
     /// Forgets the entry of `source`.
     pub fn remove(&mut self, source: &SourceId) -> Option<Timestamp> {
-        self.0.remove(source)
+        Arc::make_mut(&mut self.0).remove(source)
     }
 
     /// Number of sources.
@@ -90,17 +92,16 @@ impl VersionVector {
 
     /// Keeps the entries for which `keep` holds.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&SourceId, Timestamp) -> bool) {
-        self.0.retain(|source, timestamp| keep(source, *timestamp));
+        Arc::make_mut(&mut self.0).retain(|source, timestamp| keep(source, *timestamp));
     }
 }
 
 impl FromIterator<(SourceId, Timestamp)> for VersionVector {
     /// Where a source occurs twice, its later timestamp counts.
     fn from_iter<I: IntoIterator<Item = (SourceId, Timestamp)>>(entries: I) -> Self {
-        let mut vector = Self::new();
-        for (source, timestamp) in entries {
-            vector.advance(&source, timestamp);
-        }
-        vector
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        // Of several entries of one source the greatest comes last, and stays.
+        entries.sort();
+        Self(Arc::new(entries.into_iter().collect()))
     }
 }

@@ -40,8 +40,13 @@ impl Delta {
     /// The walk over what is held below position `bound` and not covered by `vector`.
     pub(crate) fn since(sources: &Sources, vector: &VersionVector, bound: u64) -> Self {
         let mut delta = Self { bound, ..Self::default() };
-        for (index, source) in sources.iter() {
-            let covered = vector.timestamp(&source.id);
+        let mut covered = vec![None; sources.len()];
+        for (_, timestamp, index) in sources.numbered(vector) {
+            if let Some(index) = index {
+                covered[index.0 as usize] = Some(timestamp);
+            }
+        }
+        for ((index, source), covered) in sources.iter().zip(covered) {
             if source.newest().is_some_and(|newest| Some(newest.timestamp) > covered)
                 && let Some(next) = source.after(covered).next()
             {

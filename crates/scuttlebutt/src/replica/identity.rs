@@ -8,7 +8,6 @@ use super::{Link, LocalUpdateError, Replica, Source};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
-use crate::timestamp::Timestamp;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
 
@@ -127,8 +126,7 @@ impl<M: Model> Replica<M> {
             return;
         }
         if std::mem::take(&mut self.is_identity_doubted) && self.returned.is_none() {
-            let id = self.id.clone();
-            self.credit(std::iter::once((&id, Timestamp::MAX)));
+            self.credit_own();
         }
     }
 
@@ -201,8 +199,7 @@ impl<M: Model> Replica<M> {
     /// that it is not.
     pub(super) fn announce_own(&mut self) {
         if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
-            let id = self.id.clone();
-            self.credit(std::iter::once((&id, Timestamp::MAX)));
+            self.credit_own();
         }
     }
 

@@ -447,6 +447,16 @@ impl<M: Model> Replica<M> {
         Some(self.sources.get(self.sources.find(id)?).newest()?.timestamp)
     }
 
+    /// Of a vector, what says more than is held.
+    pub(crate) fn beyond_held(&self, vector: &VersionVector) -> VersionVector {
+        let newest = |index| Some(self.sources.get(index).newest()?.timestamp);
+        let entries = self.sources.numbered(vector);
+        entries
+            .filter(|(_, timestamp, index)| index.and_then(newest) < Some(*timestamp))
+            .map(|(id, timestamp, _)| (id.clone(), timestamp))
+            .collect()
+    }
+
     /// The update with the memory of its source's id that is here already.
     fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
         match known {

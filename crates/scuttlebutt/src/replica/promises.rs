@@ -39,38 +39,60 @@ impl<M: Model> Replica<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn promise(&mut self, vector: &VersionVector) {
-        self.promise_entries(vector.iter());
+        let promise = self.beyond_announced(vector);
+        self.promise_numbered(&promise);
     }
 
-    /// [`promise`](Self::promise), entry by entry. What the promiser left out because it was superseded
-    /// nobody has told us; so when we pass on what it sent, there may be gaps in it.
-    pub(crate) fn promise_entries<'a>(
-        &mut self,
-        promise: impl Iterator<Item = (&'a SourceId, Timestamp)>,
-    ) {
-        let promise: Vec<_> = promise.collect();
+    /// [`promise`](Self::promise) of one entry.
+    pub(crate) fn promise_entry(&mut self, id: &SourceId, timestamp: Timestamp) {
+        if let Some(index) = self.sources.find(id) {
+            self.promise_numbered(&[(index, timestamp)]);
+        }
+    }
+
+    /// What the promiser left out because it was superseded nobody has told us; so when we pass on what
+    /// it sent, there may be gaps in it.
+    fn promise_numbered(&mut self, promise: &[(SourceIndex, Timestamp)]) {
         if !self.model.never_supersedes() {
-            for (id, limit) in &promise {
-                if let Some(index) = self.sources.find(id)
-                    && let Some(newest) = self.sources.get(index).newest()
-                {
-                    self.sources.note_gaps_up_to(index, newest.timestamp.min(*limit));
+            for (index, limit) in promise {
+                if let Some(newest) = self.sources.get(*index).newest() {
+                    self.sources.note_gaps_up_to(*index, newest.timestamp.min(*limit));
                 }
             }
         }
-        self.credit(promise.into_iter());
+        self.credit_numbered(promise);
     }
 
     /// Lets the vector follow a promise in which nothing was left out, as far as there is evidence, now
     /// or when it is durable.
-    pub(crate) fn credit<'a>(&mut self, promise: impl Iterator<Item = (&'a SourceId, Timestamp)>) {
+    pub(crate) fn credit(&mut self, vector: &VersionVector) {
+        let promise = self.beyond_announced(vector);
+        self.credit_numbered(&promise);
+    }
+
+    /// [`credit`](Self::credit) for all that was ever written under this replica's own id.
+    pub(super) fn credit_own(&mut self) {
+        if let Some(own) = self.sources.find(&self.id) {
+            self.credit_numbered(&[(own, Timestamp::MAX)]);
+        }
+    }
+
+    /// Of a promise, what says more than is announced of sources that are known.
+    fn beyond_announced(&self, vector: &VersionVector) -> Vec<(SourceIndex, Timestamp)> {
+        let known = self.sources.numbered(vector);
+        known
+            .filter_map(|(_, limit, index)| Some((index?, limit)))
+            .filter(|(index, limit)| self.sources.get(*index).announced() < Some(*limit))
+            .collect()
+    }
+
+    fn credit_numbered(&mut self, promise: &[(SourceIndex, Timestamp)]) {
         let mut advances = Vec::new();
-        for (id, limit) in promise {
+        for (index, limit) in promise.iter().copied() {
             // Something of the source is held from beyond where the vector goes: the evidence that
             // its time has come that far. Whether something was written exactly there is all one.
-            if let Some(index) = self.sources.find(id)
-                && let source = self.sources.get(index)
-                && let Some(newest) = source.newest()
+            let source = self.sources.get(index);
+            if let Some(newest) = source.newest()
                 && let held = newest.timestamp.min(limit)
                 && source.announced() < Some(held)
             {
@@ -112,8 +134,7 @@ impl<M: Model> Replica<M> {
             }
             self.is_identity_doubted = false;
             if let Some(newest) = source.newest() {
-                let id = self.id.clone();
-                self.credit(std::iter::once((&id, newest.timestamp)));
+                self.credit_numbered(&[(index, newest.timestamp)]);
             }
         }
     }

@@ -11,6 +11,10 @@ use std::fmt;
 use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
+use crate::version_vector::VersionVector;
+
+/// Stepping over so many sources costs about as much as looking one up.
+const WALKED_PER_SEARCH: usize = 16;
 
 /// The number of a source within one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,6 +165,34 @@ impl Sources {
 
     pub(crate) fn find(&self, id: &SourceId) -> Option<SourceIndex> {
         self.by_id.get(id).copied()
+    }
+
+    /// The entries of a vector, in its order, with the numbers of those sources that are known. Both are
+    /// in the order of ids: a long vector is walked along with them, and nothing is searched for.
+    pub(crate) fn numbered<'a>(
+        &'a self,
+        vector: &'a VersionVector,
+    ) -> impl Iterator<Item = (&'a SourceId, Timestamp, Option<SourceIndex>)> {
+        let is_long = vector.len() > self.by_id.len() / WALKED_PER_SEARCH;
+        let mut known = self.by_id.iter().peekable();
+        vector.iter().map(move |(id, timestamp)| {
+            let mut index = None;
+            if !is_long {
+                index = self.find(id);
+            } else {
+                while let Some((other, number)) = known.peek()
+                    && let order = other.cmp(&id)
+                    && order.is_le()
+                {
+                    if order.is_eq() {
+                        index = Some(**number);
+                        break;
+                    }
+                    known.next();
+                }
+            }
+            (id, timestamp, index)
+        })
     }
 
     pub(crate) fn find_or_add(&mut self, id: &SourceId) -> SourceIndex {

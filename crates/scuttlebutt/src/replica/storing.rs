@@ -113,8 +113,8 @@ impl<M: Model> Replica<M> {
             self.sources.note_gaps();
         }
         self.stored(self.log.head());
-        let id = self.id.clone();
-        self.credit(vector.iter().chain([(&id, Timestamp::MAX)]));
+        self.credit(vector);
+        self.credit_own();
     }
 
     /// The positions of updates that were let go since the last call, for a store that was read with

@@ -127,7 +127,7 @@ impl Session {
             return;
         }
         if !self.awaits_verdicts() {
-            replica.promise_entries(std::iter::once((&source, timestamp)));
+            replica.promise_entry(&source, timestamp);
         } else {
             let vector = std::iter::once((source, timestamp)).collect();
             self.promised(replica, Promise { vector, is_gapless: false, ends_history: false });

@@ -192,8 +192,7 @@ impl Session {
         self.cursor = replica.durable();
         self.sending =
             Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, forks_from));
-        self.ahead = vector;
-        self.ahead.retain(|source, timestamp| replica.newest_held(source) < Some(timestamp));
+        self.ahead = replica.beyond_held(&vector);
     }
 
     fn history_sent(&mut self) {

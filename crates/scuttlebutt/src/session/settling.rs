@@ -201,9 +201,9 @@ impl Session {
     fn obey<M: Model>(&mut self, replica: &mut Replica<M>, promise: &Promise) {
         if self.config.direction.receives() {
             if promise.is_gapless {
-                replica.credit(promise.vector.iter());
+                replica.credit(&promise.vector);
             } else {
-                replica.promise_entries(promise.vector.iter());
+                replica.promise(&promise.vector);
             }
             if promise.ends_history {
                 replica.history_received(self.link);

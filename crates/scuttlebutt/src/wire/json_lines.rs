@@ -155,9 +155,9 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
 /// Reads a vector as the original compares with it: what is no object names nobody, and what is no
 /// number is coerced to one.
 fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeError> {
-    let mut vector = VersionVector::new();
+    let mut entries = Vec::new();
     if json::kind(text) != json::Kind::Object {
-        return Ok(vector);
+        return Ok(VersionVector::new());
     }
     for (name, value) in json::members(text) {
         let number = json::to_js_number(value);
@@ -171,15 +171,15 @@ fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeErr
         if name.len() > limits.source_bytes_max {
             return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max).into());
         }
-        if vector.len() >= limits.sources_max {
+        if entries.len() >= limits.sources_max {
             return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
         }
         let id = JsString::from_json_literal(name).ok().and_then(|id| SourceId::new(id).ok());
         if let Some(id) = id {
-            vector.advance(&id, timestamp);
+            entries.push((id, timestamp));
         }
     }
-    Ok(vector)
+    Ok(entries.into_iter().collect())
 }
 
 fn decode_extensions(text: &str) -> Option<Extensions> {

@@ -307,7 +307,7 @@ fn i2_what_a_peer_left_out_is_a_gap_for_others() {
         r.remote_update(NOW, update(line));
     }
     // Within a history a mark says that nothing was left out.
-    r.credit(vector(&[("A", 20.0)]).iter());
+    r.credit(&vector(&[("A", 20.0)]));
     let step = |at: f64, gap| (format!("A@{at}"), gap);
     assert_eq!(passed_over(&r)[..1], [step(20.0, false)]);
     // Its end does not: k was written at 25, and is superseded by somebody else.

@@ -164,7 +164,7 @@ fn i2_live_lines_of_the_originals_kind() {
 
 /// Nothing was left out of what it was sent.
 fn has_seen_all(replica: &mut Replica<LwwMap>, entries: &[(&str, f64)]) {
-    replica.credit(vector(entries).iter());
+    replica.credit(&vector(entries));
 }
 
 /// One that was sent what was left of a history knows that something may be missing in it: then it
@@ -340,13 +340,13 @@ fn i2_marks_know_what_arrived_behind_the_walk() {
     for at in 200..2_200 {
         apply(&mut r, &format!(r#"[["k{at}","{}"],{at},"B"]"#, "v".repeat(60)));
     }
-    r.credit(vector(&[("B", 9_999.0)]).iter());
+    r.credit(&vector(&[("B", 9_999.0)]));
     let mut session = new_session(&mut r, json());
     session.receive(&mut r, NOW, b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1}}\n").unwrap();
     let mut out = Vec::new();
     session.transmit(&r, &mut out, 1_000);
     apply(&mut r, r#"[["old",1],50,"A"]"#);
-    r.credit(vector(&[("A", 100.0)]).iter());
+    r.credit(&vector(&[("A", 100.0)]));
     let text = String::from_utf8(out).unwrap() + &said(&mut session, &r);
     let old = text.find("[\"old\"").expect("it is sent");
     let marks = text.match_indices("{\"mark\"").map(|(at, _)| at);
