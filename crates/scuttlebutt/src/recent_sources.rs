@@ -8,8 +8,9 @@ use std::fmt;
 use crate::json::JsString;
 use crate::source::SourceId;
 
-/// How many are remembered.
-const SOURCES_REMEMBERED_MAX: usize = 128;
+/// How many are remembered at first, and at most: where many sources take turns the memory grows.
+const SOURCES_REMEMBERED_MIN: usize = 128;
+const SOURCES_REMEMBERED_MAX: usize = 2_048;
 
 /// A small memory from literals to the ids they stand for: updates of one source share that source's
 /// memory, and are read faster.
@@ -28,6 +29,8 @@ pub struct RecentSources {
     last: Option<SourceId>,
     /// By a number made from the literal. Empty until a second source is met.
     others: Vec<Option<SourceId>>,
+    /// How often one took another's place since it grew.
+    displaced: usize,
 }
 
 impl RecentSources {
@@ -42,9 +45,15 @@ impl RecentSources {
             self.last = parse(literal);
             return self.last.clone();
         }
-        self.others.resize(SOURCES_REMEMBERED_MAX, None);
-        let held = &mut self.others[place_of(literal)];
+        if self.displaced >= self.others.len() && self.others.len() < SOURCES_REMEMBERED_MAX {
+            let places = (4 * self.others.len()).max(SOURCES_REMEMBERED_MIN);
+            self.others = vec![None; places.min(SOURCES_REMEMBERED_MAX)];
+            self.displaced = 0;
+        }
+        let place = place_of(literal) % self.others.len();
+        let held = &mut self.others[place];
         if held.as_ref().is_none_or(|held| held.json_literal() != literal) {
+            self.displaced += usize::from(held.is_some());
             *held = Some(parse(literal)?);
         }
         self.last = held.clone();
@@ -59,7 +68,7 @@ fn parse(literal: &str) -> Option<SourceId> {
 /// Somebody who chooses ids that meet at one place only makes them be decoded more often.
 fn place_of(literal: &str) -> usize {
     let mix = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    literal.as_bytes().iter().fold(0x811c_9dc5, mix) as usize % SOURCES_REMEMBERED_MAX
+    literal.as_bytes().iter().fold(0x811c_9dc5, mix) as usize
 }
 
 /// Nothing: what it remembers changes nothing but the time that things take.
@@ -85,6 +94,7 @@ mod tests {
         }
         assert_eq!(sources.get("\"__proto__\""), None);
         assert_eq!(sources.get("no literal"), None);
+        assert_eq!(sources.others.len(), SOURCES_REMEMBERED_MAX, "no more than that");
     }
 
     #[test]

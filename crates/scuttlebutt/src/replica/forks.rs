@@ -97,7 +97,12 @@ impl<M: Model> Replica<M> {
 
     /// How `update` stands to what is held under its name.
     pub(super) fn known(&self, update: &Update) -> Known {
-        let Some(index) = self.sources.find(update.source()) else { return Known::No };
+        self.known_by(self.sources.find(update.source()), update)
+    }
+
+    /// [`known`](Self::known), where the number of the update's source was looked up already.
+    pub(super) fn known_by(&self, number: Option<SourceIndex>, update: &Update) -> Known {
+        let Some(index) = number else { return Known::No };
         let Some(slot) = self.sources.get(index).slot(update.timestamp()) else {
             return Known::No;
         };

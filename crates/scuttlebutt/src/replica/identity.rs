@@ -211,7 +211,7 @@ impl<M: Model> Replica<M> {
             return Err(LocalUpdateError::NotTheSigner { id, signer });
         }
         let update = update.signed(&signer.sign(&update)?);
-        self.check_room(&self.id, update.heap_bytes())?;
+        self.check_room(&self.id, self.sources.find(&self.id), update.heap_bytes())?;
         Ok(update)
     }
 

@@ -223,7 +223,7 @@ impl<M: Model> Replica<M> {
         if self.own_history.is_awaited(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
-        self.check_room(&self.id, change.as_json().len())?;
+        self.check_room(&self.id, self.sources.find(&self.id), change.as_json().len())?;
         let mut clock = self.clock.clone();
         let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
         let update = self.sign(Update::new(&change, timestamp, self.id.clone()))?;
@@ -247,7 +247,8 @@ impl<M: Model> Replica<M> {
 
     /// [`remote_update`](Self::remote_update), remembering which session brought it.
     pub(crate) fn receive_update(&mut self, now_ms: f64, update: Update, via: Link) -> Outcome {
-        let is_fork = match self.known(&update) {
+        let number = self.sources.find(update.source());
+        let is_fork = match self.known_by(number, &update) {
             Known::No => false,
             Known::OtherChange(_) if self.verifier.is_some() => true,
             Known::Same | Known::OtherChange(_) => return Outcome::Stale,
@@ -256,10 +257,10 @@ impl<M: Model> Replica<M> {
         if accept_at_ms > now_ms {
             return Outcome::ClockSkew { accept_at_ms };
         }
-        if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
+        if let Err(exceeded) = self.check_room(update.source(), number, update.heap_bytes()) {
             return Outcome::Full(exceeded);
         }
-        let Some(verifier) = &self.verifier else { return self.accept(update, via) };
+        let Some(verifier) = &self.verifier else { return self.take_in(update, number, None, via) };
         if let Some(ticket) = self.waiting.find(&update) {
             return Outcome::Waiting(ticket);
         }
@@ -282,7 +283,8 @@ impl<M: Model> Replica<M> {
     /// Merges an update for which there is nothing left to ask. What was asked when it came is asked
     /// again, since it may have waited.
     fn accept(&mut self, update: Update, via: Link) -> Outcome {
-        let proof = match self.known(&update) {
+        let number = self.sources.find(update.source());
+        let proof = match self.known_by(number, &update) {
             Known::No => None,
             Known::Same => return Outcome::Stale,
             Known::OtherChange(first) => ForkProof::new(first, update.clone()).ok().map(Box::new),
@@ -292,10 +294,21 @@ impl<M: Model> Replica<M> {
         {
             return Outcome::Forked { proof, is_kept: false };
         }
-        if let Err(exceeded) = self.check_room(update.source(), update.heap_bytes()) {
+        if let Err(exceeded) = self.check_room(update.source(), number, update.heap_bytes()) {
             return Outcome::Full(exceeded);
         }
-        let known = self.sources.find(update.source());
+        self.take_in(update, number, proof, via)
+    }
+
+    /// Merges an update that is new, and for which there is room. `known` is the number of its source,
+    /// if it has one already; `proof` shows that it is a side of a fork.
+    fn take_in(
+        &mut self,
+        update: Update,
+        known: Option<SourceIndex>,
+        proof: Option<Box<ForkProof>>,
+        via: Link,
+    ) -> Outcome {
         let update = self.sharing_source(known, update);
         let outcome = match self.merge(update.clone(), known, via) {
             Merged::Invalid(reason) => return Outcome::Invalid(reason),
@@ -466,14 +479,18 @@ impl<M: Model> Replica<M> {
     }
 
     /// Refuses what would exceed a bound.
-    fn check_room(&self, source: &SourceId, bytes: usize) -> Result<(), LimitExceeded> {
+    fn check_room(
+        &self,
+        source: &SourceId,
+        known: Option<SourceIndex>,
+        bytes: usize,
+    ) -> Result<(), LimitExceeded> {
         let limits = &self.limits;
         let source_bytes = source.json_literal().len();
         if source_bytes > limits.source_bytes_max {
             return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max));
         }
-        let new_source = self.sources.find(source).is_none();
-        if new_source && self.sources.len() >= limits.sources_max {
+        if known.is_none() && self.sources.len() >= limits.sources_max {
             return Err(LimitExceeded::new(Bound::Sources, limits.sources_max));
         }
         if self.log.len() >= limits.updates_max {
