@@ -344,7 +344,7 @@ impl<S: Subject> World<'_, S> {
         });
         let patience_us = verdicts_us
             + 2_000_000
-            + hops * (2 * round_trip_us + 2 * sync_us)
+            + hops * (2 * round_trip_us + 2 * sync_us + HELD_BACK_US)
             + 2 * batches * sync_us;
         let took_us = self.last_change_us.saturating_sub(self.calm_since_us);
         if took_us > patience_us {
@@ -357,6 +357,10 @@ impl<S: Subject> World<'_, S> {
         Ok(())
     }
 }
+
+/// How long something may be held back at each hop: two rounds of `Limits::relay_wait_ms_max`, and one more
+/// that had begun.
+const HELD_BACK_US: u64 = 60_000;
 
 fn proof([one, other]: &[Update; 2]) -> Option<String> {
     Some(ForkProof::new(one.clone(), other.clone()).ok()?.to_json_lines())

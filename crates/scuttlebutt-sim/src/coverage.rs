@@ -86,7 +86,7 @@ pub const EXPECTED: &[&str] = &[
     "session: closed, finished",
     "session: closed, peer left early",
     "session: closed, failed",
-    "session: asked again",
+    "session: something was due",
     "session: spoke binary",
     "session: acknowledgement sent",
     "session: acknowledgement received",
@@ -145,6 +145,7 @@ impl Coverage {
             ("session: update sent catching up", tally.updates_sent_catching_up),
             ("session: update sent live", tally.updates_sent_live),
             ("session: update known to the peer", tally.updates_known_to_peer),
+            ("session: update held back", tally.updates_held_back),
             ("session: portion ended within a line", tally.lines_split),
         ] {
             self.add(what, count);

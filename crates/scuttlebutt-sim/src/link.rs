@@ -40,6 +40,8 @@ pub(crate) struct End {
     /// Until when nothing gets through from here.
     pub(crate) stalled_until_us: u64,
     pub(crate) has_ended: bool,
+    /// When the session is looked at because something is due soon, if that is planned.
+    pub(crate) due_us: Option<u64>,
 }
 
 impl Link {

@@ -57,6 +57,11 @@ pub struct Limits {
     /// milliseconds. Default 1,000: each may be answered with everything that is missing.
     pub ask_again_ms_min: f64,
 
+    /// How long a round takes for which updates of others are held back from a peer that is likely to get
+    /// them from elsewhere, in milliseconds. Default 20; 0 holds nothing back. They wait for one to two
+    /// rounds, and only where the peer has repeated what was known already.
+    pub relay_wait_ms_max: f64,
+
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
     /// dropped, except the one that says why the session closed; state never depends on them.
     pub session_events_max: usize,
@@ -194,6 +199,7 @@ impl Default for Limits {
             clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
             digest_wait_ms_max: 30_000.0,
             ask_again_ms_min: 1_000.0,
+            relay_wait_ms_max: 20.0,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
             output_bytes_max: 64 << 10,

@@ -3,6 +3,7 @@
 use scuttlebutt::VersionVector;
 
 use super::{Checked, EPOCH_MS, Event, NodeKind, TICK_US, World};
+use crate::link::Side;
 use crate::subject::Subject;
 use crate::timeline::{Sample, Timeline};
 
@@ -10,18 +11,7 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn tick(&mut self) -> Option<Checked> {
         for link in 0..self.links.len() {
             for side in 0..2 {
-                let index = self.links[link].nodes[side];
-                let now_ms = self.wall_ms(index);
-                let Some(session) = &mut self.links[link].ends[side].session else { continue };
-                if session.next_timeout().is_some_and(|due| due <= now_ms) {
-                    self.coverage.hit("session: asked again");
-                    if session.handle_timeout(now_ms).is_err() {
-                        self.take_events(link, side);
-                        self.cut(link);
-                        break;
-                    }
-                    self.pump(link, side);
-                }
+                self.do_due(link, side);
             }
         }
         if self.is_calm && self.is_settled() {
@@ -38,6 +28,38 @@ impl<S: Subject> World<'_, S> {
         Some(Ok(()))
     }
 
+    /// Has a session do what is due.
+    pub(super) fn do_due(&mut self, link: usize, side: Side) {
+        let now_ms = self.wall_ms(self.links[link].nodes[side]);
+        let Some(session) = &mut self.links[link].ends[side].session else { return };
+        if session.next_timeout().is_none_or(|due| due > now_ms) {
+            return;
+        }
+        self.coverage.hit("session: something was due");
+        if session.handle_timeout(now_ms).is_err() {
+            self.take_events(link, side);
+            self.cut(link);
+        } else {
+            self.pump(link, side);
+        }
+    }
+
+    /// What is due before the next tick is looked at when it is.
+    pub(super) fn plan_due(&mut self, link: usize, side: Side) {
+        let now_ms = self.wall_ms(self.links[link].nodes[side]);
+        let (epoch, end) = (self.links[link].epoch, &mut self.links[link].ends[side]);
+        let due = end.session.as_ref().and_then(scuttlebutt::Session::next_timeout);
+        let wait_us = due.map_or(f64::INFINITY, |due| (due - now_ms).max(0.0) * 1_000.0);
+        if wait_us < TICK_US as f64 {
+            // The wall clock shows whole milliseconds.
+            let at_us = self.now_us + wait_us as u64 + 1;
+            if end.due_us.is_none_or(|planned| at_us < planned) {
+                end.due_us = Some(at_us);
+                self.schedule(at_us, Event::Due { link, epoch, side });
+            }
+        }
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         let has_deliveries = self.events.values().any(|event| {
             matches!(
@@ -50,19 +72,19 @@ impl<S: Subject> World<'_, S> {
         });
         let is_quiet = (0..self.links.len())
             .all(|link| self.links[link].is_gone || self.links[link].is_up && self.is_quiet(link));
-        // What could not even wait is asked for again within a second.
-        let soon_ms = |index: usize| self.wall_ms(index) + 2_000.0;
-        let is_asking = self.scenario.verdicts.is_some()
-            && self.links.iter().filter(|link| link.is_up).any(|link| {
-                link.ends.iter().zip(link.nodes).any(|(end, index)| {
-                    let due = end.session.as_ref().and_then(scuttlebutt::Session::next_timeout);
-                    due.is_some_and(|due| due < soon_ms(index))
-                })
-            });
+        // What could not even wait is asked for again within a second; what is held back from a peer is
+        // sent at the next ticks.
+        let soon_ms = if self.scenario.verdicts.is_some() { 2_000.0 } else { 500.0 };
+        let is_waiting = self.links.iter().filter(|link| link.is_up).any(|link| {
+            link.ends.iter().zip(link.nodes).any(|(end, index)| {
+                let due = end.session.as_ref().and_then(scuttlebutt::Session::next_timeout);
+                due.is_some_and(|due| due < self.wall_ms(index) + soon_ms)
+            })
+        });
         let is_stored = self.nodes.iter().all(|node| {
             node.replica.as_ref().is_none_or(|replica| replica.durable() == replica.head())
         });
-        !has_deliveries && is_quiet && is_stored && !is_asking
+        !has_deliveries && is_quiet && is_stored && !is_waiting
     }
 
     /// Faults stop. Hostile peers are gone, everyone who can return does, the survivors are linked,

@@ -137,6 +137,12 @@ enum Event {
         life: u64,
         ticket: Ticket,
     },
+    /// Something may be due in a session.
+    Due {
+        link: usize,
+        epoch: u64,
+        side: Side,
+    },
     Restart(usize),
     Fault(Fault),
     Trick {
@@ -334,6 +340,14 @@ impl<'s, S: Subject> World<'s, S> {
                 Ok(())
             }
             Event::Verdict { node, life, ticket } => self.verdict(node, life, ticket),
+            Event::Due { link, epoch, side } => {
+                if self.links[link].epoch == epoch {
+                    self.links[link].ends[side].due_us = None;
+                    self.do_due(link, side);
+                    self.plan_due(link, side);
+                }
+                Ok(())
+            }
             Event::Restart(node) => self.restart(node),
             Event::Fault(fault) => self.fault(fault),
             Event::Trick { link, epoch, from } => self.trick(link, epoch, from),

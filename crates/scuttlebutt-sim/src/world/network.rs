@@ -180,6 +180,7 @@ impl<S: Subject> World<'_, S> {
             self.schedule(at, Event::End { link, epoch, to: other(side) });
         }
         self.take_events(link, side);
+        self.plan_due(link, side);
     }
 
     pub(super) fn send(&mut self, link: usize, side: Side, bytes: Vec<u8>) {

@@ -470,6 +470,18 @@ impl<M: Model> Replica<M> {
             .collect()
     }
 
+    /// Where the update of this name is held, if it came over a session other than `link`.
+    pub(crate) fn relayed_at(
+        &self,
+        source: &SourceId,
+        timestamp: Timestamp,
+        link: Link,
+    ) -> Option<u64> {
+        let slot = self.sources.get(self.sources.find(source)?).slot(timestamp)?;
+        let via = self.log.get(slot.position())?.via;
+        (via.is_session() && via != link).then(|| slot.position())
+    }
+
     /// The update with the memory of its source's id that is here already.
     fn sharing_source(&self, known: Option<SourceIndex>, update: Update) -> Update {
         match known {
@@ -616,6 +628,11 @@ impl Link {
     /// Written here.
     pub(crate) const LOCAL: Link = Link(0);
     const FIRST: u32 = 2;
+
+    /// A session brought it.
+    pub(crate) fn is_session(self) -> bool {
+        self.0 >= Self::FIRST
+    }
 
     /// Written elsewhere, and not brought by any session.
     fn elsewhere(self) -> Link {

@@ -83,6 +83,11 @@ impl Session {
             // Ours, come back: the peer holds it.
             self.confirm(timestamp);
         }
+        if outcome == Outcome::Stale
+            && let Some(position) = replica.relayed_at(&source, timestamp, self.link)
+        {
+            self.note_repeated(position);
+        }
         self.count(&outcome);
         match outcome {
             Outcome::Applied | Outcome::Superseded | Outcome::Stale => {
@@ -175,6 +180,9 @@ impl Session {
         if self.receiving.makes_promises() {
             self.confirm_up_to(replica, &digest.vector);
         }
+        let peer = digest.id.as_ref().and_then(|id| SourceId::new(id.clone()).ok());
+        self.deferring.peer_goes_first =
+            promises.is_some() && !self.is_leaving && peer.is_some_and(|peer| peer < *replica.id());
         self.emit(SessionEvent::DigestReceived {
             peer: digest.id,
             vector: digest.vector.clone(),

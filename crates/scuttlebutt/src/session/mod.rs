@@ -5,6 +5,7 @@
 
 mod acknowledging;
 mod config;
+mod deferring;
 mod event;
 mod hearing;
 mod receiving;
@@ -25,6 +26,7 @@ use crate::wire::{Decoder, Encoder};
 pub use acknowledging::PeerLag;
 use acknowledging::{Received, Sent};
 pub use config::{Direction, Metadata, Mode, SessionConfig};
+use deferring::Deferring;
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
 use sending::Sending;
@@ -108,6 +110,7 @@ pub struct Session {
     cursor: u64,
     /// Whether something was superseded before the cursor came to it.
     has_passed_over: bool,
+    deferring: Deferring,
     confirmed: Option<Timestamp>,
     is_leaving: bool,
     peer_has_ended: bool,
@@ -127,6 +130,7 @@ impl Session {
     pub fn new<M: Model>(replica: &mut Replica<M>, now_ms: f64, config: SessionConfig) -> Self {
         let limits = replica.limits();
         let (digest_wait_ms, events_max) = (limits.digest_wait_ms_max, limits.session_events_max);
+        let deferring = Deferring::new(limits.relay_wait_ms_max);
         let sends_unasked = config.sends_unasked();
         let awaits_digest = config.announces() && !sends_unasked;
         Self {
@@ -152,6 +156,7 @@ impl Session {
             told: 0,
             cursor: 0,
             has_passed_over: false,
+            deferring,
             confirmed: None,
             is_leaving: false,
             peer_has_ended: false,
@@ -235,10 +240,8 @@ impl Session {
             return None;
         }
         let ask_again = self.ask_again_at_ms.filter(|_| !self.receiving.is_answer_due());
-        match (self.digest_deadline_ms, ask_again) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms()];
+        due.into_iter().flatten().min_by(f64::total_cmp)
     }
 
     /// Does what is due at `now_ms`.
@@ -258,6 +261,7 @@ impl Session {
             self.asked_again_ms = Some(now_ms);
             self.is_digest_due = true;
         }
+        self.release_due(now_ms);
         Ok(())
     }
 
@@ -267,6 +271,7 @@ impl Session {
     #[doc(alias = "dispose")]
     pub fn leave(&mut self) {
         self.is_leaving = true;
+        self.release_all();
         if self.unanswered.is_none() && matches!(self.sending, Sending::AwaitingDigest) {
             self.sending = Sending::Finished;
         }
@@ -405,6 +410,7 @@ impl Session {
             told,
             cursor,
             has_passed_over,
+            deferring,
             // Spares the driver an event that tells nothing new.
             confirmed: _,
             is_leaving,
@@ -421,7 +427,7 @@ impl Session {
         } = self;
         let bytes = (decoder, encoder, speaks_binary, received, carry, carried);
         let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
-        let position = (ahead, understands_marks, told, cursor, has_passed_over);
+        let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
         let end = (is_leaving, peer_has_ended, is_closed, was_synced, has_heard_history);
         let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms);
         let state = (receiving, unsettled, sending, owed, position, end);

@@ -104,15 +104,34 @@ impl Session {
         while let Some((position, entry)) = replica.next_from(self.cursor)
             && position < end
         {
+            if let Some(resume_at) = self.deferring.resume(position) {
+                self.cursor = resume_at;
+                continue;
+            }
             self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
+            let is_relayed = entry.via.is_session() && entry.via != self.link;
+            let is_going_back = self.deferring.is_going_back();
+            if is_going_back && !is_relayed {
+                // That was never held back.
+                continue;
+            }
             let update = &entry.update;
             let source = &replica.source(entry.source).id;
-            // A vector says nothing of the sides of a fork.
-            let is_known =
-                entry.via == self.link || self.is_ahead(update) && !replica.is_side_of_fork(entry);
+            // Neither a vector nor a name says which sides of a fork the peer has.
+            let is_known = entry.via == self.link
+                || (self.deferring.was_repeated(position) | self.is_ahead(update))
+                    && !replica.is_side_of_fork(entry);
             let first_side = replica.first_side(position).filter(|_| self.understands_marks);
             let is_needed = self.understands_marks || replica.is_needed(entry);
+            let may_wait = is_relayed && !is_known && matches!(self.sending, Sending::Live);
+            if may_wait && !replica.is_side_of_fork(entry) && self.deferring.holds_back(position) {
+                self.tally.updates_held_back += 1;
+                continue;
+            }
+            if is_going_back {
+                self.deferring.passed(is_known);
+            }
             self.tally.updates_known_to_peer += u64::from(is_known);
             if let Some(first) = first_side {
                 // Who holds the other side alone, as who brought it may, asks for neither.
@@ -132,6 +151,9 @@ impl Session {
                 self.write_update(update, source, out, left);
                 return true;
             }
+        }
+        if let Some(resume_at) = self.deferring.resume(end) {
+            self.cursor = resume_at;
         }
         self.has_passed_over |= self.cursor < end;
         self.cursor = self.cursor.max(end);
@@ -156,7 +178,7 @@ impl Session {
     /// A live mark is owed when the announced vector has moved since the peer was last told. It may
     /// be sent only when nothing else is owed (invariant I2).
     pub(super) fn owes_mark<M: Model>(&self, replica: &Replica<M>) -> bool {
-        self.understands_marks && self.told < replica.vector_changes()
+        self.understands_marks && self.told < replica.vector_changes() && !self.deferring.has_held()
     }
 
     fn announce<M: Model>(&mut self, replica: &Replica<M>) {
@@ -190,6 +212,7 @@ impl Session {
             return;
         }
         self.cursor = replica.durable();
+        self.deferring.forget();
         self.sending =
             Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, forks_from));
         self.ahead = replica.beyond_held(&vector);

@@ -64,6 +64,8 @@ pub struct Tally {
     pub updates_sent_catching_up: u64,
     /// Updates sent as they arrived.
     pub updates_sent_live: u64,
+    /// Updates held back for a moment, because the peer may get them from elsewhere.
+    pub updates_held_back: u64,
     /// Updates not sent because the peer brought them, or said that it holds them.
     pub updates_known_to_peer: u64,
     /// Digests sent.

@@ -7,6 +7,7 @@ mod binary;
 mod bounds;
 mod clock_skew;
 mod cuts;
+mod deferring;
 mod options;
 mod slow_peers;
 mod verdicts;
