@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use scuttlebutt::{LwwMap, SessionConfig, SourceId};
+use scuttlebutt::{Limits, LwwMap, SessionConfig, SourceId};
 use scuttlebutt_bench::{paths, workload};
 use scuttlebutt_net::{Node, Notice};
 use serde_json::{Value, json};
@@ -31,7 +31,11 @@ impl Peer {
     pub(super) fn new(id: &str, announce_binary: bool) -> Result<Self> {
         let runtime = runtime()?;
         let config = SessionConfig { announce_binary, ..SessionConfig::default() };
-        let builder = Node::builder(LwwMap::new()).id(SourceId::new(id)?).sessions(config);
+        // All who connect come from one address here.
+        let default = Limits::default();
+        let limits = Limits { sessions_per_address_max: default.sessions_max, ..default };
+        let builder =
+            Node::builder(LwwMap::new()).id(SourceId::new(id)?).sessions(config).limits(limits);
         let node = runtime.block_on(builder.start())?;
         Ok(Self { node, dialled: Vec::new(), runtime })
     }
