@@ -176,6 +176,16 @@ impl Case {
         Some(self.find(&setting.name, subject, quantity.name)?.spread()?.median)
     }
 
+    /// What the first round measured.
+    pub(crate) fn first(
+        &self,
+        setting: &Setting,
+        subject: &str,
+        quantity: Quantity,
+    ) -> Option<f64> {
+        self.find(&setting.name, subject, quantity.name)?.values.values().next().copied()
+    }
+
     /// The median of the ratios within each round of one participant to another.
     pub(crate) fn ratio(
         &self,
