@@ -11,6 +11,9 @@ use super::number::short;
 use super::table::tables;
 use crate::results::{Case, Run, Target};
 
+/// Why ours misses some targets: written by hand, from profiles.
+const MISSES: &str = include_str!("../../misses.md");
+
 /// Writes the document, and its pictures beside it.
 pub(crate) fn write_report(run: &Run, document: &Path) -> Result<()> {
     let pictures = document.with_extension("");
@@ -18,6 +21,7 @@ pub(crate) fn write_report(run: &Run, document: &Path) -> Result<()> {
     let mut text = String::new();
     head(&mut text, run)?;
     targets(&mut text, run)?;
+    writeln!(text, "\n{}", MISSES.trim_end())?;
     for case in &run.cases {
         let picture = format!("{}.svg", case.letter);
         chart::draw(case, &pictures.join(&picture)).map_err(|error| anyhow!("{error}"))?;
