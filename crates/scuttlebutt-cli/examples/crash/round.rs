@@ -89,8 +89,13 @@ impl Rounds {
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let (is_map, buffered) = (self.chance.random_bool(0.5), self.chance.random_bool(0.3));
         let model = if is_map { LwwMap::NAME } else { EventLog::NAME };
-        let arguments = ["serve", "--tcp", "127.0.0.1:0", "--memory", "--model", model];
-        let mut peer = Daemon::start(&self.binary, &arguments.map(str::to_owned), None)?;
+        let mut arguments = vec!["serve", "--tcp", "127.0.0.1:0", "--memory", "--model", model];
+        if self.chance.random_bool(0.5) {
+            // It speaks JSON with all, who speak binary with each other.
+            arguments.push("--no-binary");
+        }
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let mut peer = Daemon::start(&self.binary, &arguments, None)?;
         let peer_address = peer.address().await?;
         let (data, acknowledged, known) = (folder.join("data"), Vec::new(), Vec::new());
         Ok(Life { is_map, buffered, data, peer, peer_address, acknowledged, known })
