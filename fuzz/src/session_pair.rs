@@ -223,6 +223,23 @@ impl World {
         count > 0
     }
 
+    /// Lets the time come for what is held back from a peer for a moment; answers whether anything was.
+    fn pass_time(&mut self) -> bool {
+        let mut was_due = false;
+        for Link { nodes, ends, .. } in &mut self.links {
+            for (session, node) in ends.iter_mut().flatten().zip(nodes) {
+                let clock_ms = &mut self.nodes[*node].clock_ms;
+                let soon = session.next_timeout().filter(|due| *due <= *clock_ms + 100.0);
+                if let Some(due) = soon {
+                    was_due = true;
+                    *clock_ms = clock_ms.max(due);
+                    session.handle_timeout(*clock_ms).expect("an honest peer");
+                }
+            }
+        }
+        was_due
+    }
+
     /// Links up, stores on, clocks ahead of everything: all come to the same.
     fn calm(&mut self) {
         let newest = self.truth.iter().map(|update| update.timestamp().as_millis());
@@ -247,7 +264,7 @@ impl World {
             for node in &mut self.nodes {
                 has_moved |= node.store();
             }
-            if !has_moved {
+            if !has_moved && !self.pass_time() {
                 break;
             }
         }
