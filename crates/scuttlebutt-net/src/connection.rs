@@ -289,8 +289,8 @@ async fn write_or_flush(writer: &mut Writer, output: &[u8]) -> io::Result<usize>
 /// Sleeps until a wall-clock time.
 async fn at(timeout_ms: Option<f64>) {
     let wait_ms = timeout_ms.map_or(0.0, |due| (due - now_ms()).max(0.0));
-    // Never longer than an hour, in case the wall clock is set; the caller asks again.
-    tokio::time::sleep(Duration::from_secs_f64((wait_ms / 1_000.0).min(3_600.0))).await;
+    // Never longer than a second, in case the wall clock is set; the caller asks again.
+    tokio::time::sleep(Duration::from_secs_f64((wait_ms / 1_000.0).min(1.0))).await;
 }
 
 async fn sleep_until(instant: Option<tokio::time::Instant>) {

@@ -138,13 +138,13 @@ impl<M: Model + Send + 'static> Node<M> {
     /// # Errors
     /// When the store has failed.
     pub async fn flush(&self) -> Result<(), Arc<StoreError>> {
-        self.wait_for_durable(self.engine.shared.read(Replica::head)).await
+        let ends = |replica: &Replica<M>| (replica.head(), replica.durable());
+        let (head, durable) = self.engine.shared.read(ends);
+        if durable >= head { Ok(()) } else { self.wait_for_durable(head).await }
     }
 
+    /// Waits for what was seen not to be durable yet.
     async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
-        if self.engine.shared.read(Replica::durable) >= position {
-            return Ok(());
-        }
         let mut durable = self.engine.shared.durable();
         let is_settled = |durable: &Durable| durable.below >= position || durable.failure.is_some();
         match durable.wait_for(is_settled).await.as_deref() {

@@ -62,6 +62,10 @@ pub struct Limits {
     /// rounds, and only where the peer has repeated what was known already.
     pub relay_wait_ms_max: f64,
 
+    /// Updates that a session holds back and of which it remembers that the peer has sent them meanwhile.
+    /// Default 4,096. Further ones the peer is sent all the same.
+    pub relay_repeated_max: usize,
+
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
     /// dropped, except the one that says why the session closed; state never depends on them.
     pub session_events_max: usize,
@@ -200,6 +204,7 @@ impl Default for Limits {
             digest_wait_ms_max: 30_000.0,
             ask_again_ms_min: 1_000.0,
             relay_wait_ms_max: 20.0,
+            relay_repeated_max: 4_096,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
             output_bytes_max: 64 << 10,

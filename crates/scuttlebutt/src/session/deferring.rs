@@ -11,18 +11,18 @@
 use std::collections::BTreeSet;
 
 use super::Session;
+use crate::limits::Limits;
+
 /// After so many rounds everything is released, also what came just now: what is promised once nothing is
 /// held back is not put off for ever by updates that never pause.
 const ROUNDS_MAX: u32 = 8;
-
-/// Of so many updates it is remembered that the peer has sent them; it gets others twice.
-const REPEATED_MAX: usize = 4_096;
 
 /// What is held back, and until when.
 #[derive(Clone, Debug)]
 pub(super) struct Deferring {
     /// How long a round takes; 0 holds nothing back.
     wait_ms: f64,
+    repeated_max: usize,
     /// Of the two of us the peer speaks first.
     pub(super) peer_goes_first: bool,
     /// The peer has repeated what was known, and no waiting has been in vain since.
@@ -50,9 +50,10 @@ struct GoingBack {
 }
 
 impl Deferring {
-    pub(super) fn new(wait_ms: f64) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            wait_ms,
+            wait_ms: limits.relay_wait_ms_max,
+            repeated_max: limits.relay_repeated_max,
             peer_goes_first: false,
             is_worthwhile: false,
             held_from: None,
@@ -160,13 +161,20 @@ impl Session {
         }
         deferring.is_worthwhile = true;
         let from = deferring.held_from.unwrap_or(self.cursor).min(self.cursor);
-        if deferring.is_active() && position >= from && deferring.repeated.len() < REPEATED_MAX {
+        if deferring.is_active()
+            && position >= from
+            && deferring.repeated.len() < deferring.repeated_max
+        {
             deferring.repeated.insert(position);
         }
     }
 
     /// Releases what has waited long enough.
     pub(super) fn release_due(&mut self, now_ms: f64) {
+        if let Some(due) = &mut self.deferring.due_ms {
+            // A clock that was set back does not hold anything back for longer.
+            *due = due.min(now_ms + self.deferring.wait_ms);
+        }
         if self.deferring.due_ms().is_some_and(|due| due <= now_ms)
             && let Some(back_to) = self.deferring.round(self.cursor, now_ms)
         {

@@ -130,7 +130,7 @@ impl Session {
     pub fn new<M: Model>(replica: &mut Replica<M>, now_ms: f64, config: SessionConfig) -> Self {
         let limits = replica.limits();
         let (digest_wait_ms, events_max) = (limits.digest_wait_ms_max, limits.session_events_max);
-        let deferring = Deferring::new(limits.relay_wait_ms_max);
+        let deferring = Deferring::new(limits);
         let sends_unasked = config.sends_unasked();
         let awaits_digest = config.announces() && !sends_unasked;
         Self {

@@ -110,6 +110,18 @@ fn updates_that_never_pause_do_not_put_off_promises_for_ever() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_holds_nothing_back_for_longer() {
+    let (mut b, mut to_a, mut to_c) = having_learned("B", "A");
+    hear(&mut to_c, &mut b, &(line(20) + &mark(20)));
+    assert_eq!(said(&mut to_a, &b), "");
+    to_a.handle_timeout(NOW).unwrap();
+    for passed_ms in [0.0, 20.0, 40.0] {
+        to_a.handle_timeout(NOW - 500_000.0 + passed_ms).unwrap();
+    }
+    assert_eq!(said(&mut to_a, &b), line(20) + &mark(20));
+}
+
+#[test]
 fn who_leaves_says_everything_first() {
     let (mut b, mut to_a, mut to_c) = having_learned("B", "A");
     hear(&mut to_c, &mut b, &(line(20) + &mark(20)));

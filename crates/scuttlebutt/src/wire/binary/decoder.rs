@@ -200,19 +200,19 @@ impl Decoder {
     }
 
     fn vector(&mut self, mut rest: &[u8], limits: &Limits) -> Result<VersionVector, DecodeError> {
-        let mut vector = VersionVector::new();
+        let mut entries = Vec::new();
         while !rest.is_empty() {
             let source = match number(&mut rest)? {
                 0 => parse_source(bytes(&mut rest)?, limits)?,
                 slot => self.source(slot - 1)?.clone(),
             };
             let timestamp = self.timestamp(&mut rest)?;
-            if vector.len() >= limits.sources_max {
+            if entries.len() >= limits.sources_max {
                 return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
             }
-            vector.advance(&source, timestamp);
+            entries.push((source, timestamp));
         }
-        Ok(vector)
+        Ok(entries.into_iter().collect())
     }
 }
 
