@@ -19,6 +19,7 @@ use crate::error::LinkError;
 use crate::keeper::Keeper;
 use crate::pace::Unfinished;
 use crate::shared::{OwnId, Shared};
+use crate::signing::Turns;
 use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
 use crate::stream::Halves;
 use crate::tls::{Place, Tls, TlsError};
@@ -28,6 +29,7 @@ pub(crate) struct Engine<M> {
     pub(crate) shared: Arc<Shared<M>>,
     pub(crate) limits: Limits,
     pub(crate) keeper: Keeper,
+    pub(crate) turns: Turns,
     pub(crate) door: Arc<Door>,
     pub(crate) unfinished: Unfinished,
     /// Who the node is on TLS links, unless a listener says otherwise.
@@ -54,6 +56,7 @@ impl<M: Model> Engine<M> {
             limits,
             shared: Shared::new(replica, own_id),
             keeper: Keeper::new(store),
+            turns: Turns::default(),
             shutdown: watch::Sender::new(false),
             tasks: TaskTracker::new(),
             sessions: Mutex::default(),

@@ -25,6 +25,7 @@ mod node;
 mod pace;
 mod peer;
 mod shared;
+mod signing;
 mod status;
 mod stream;
 mod subscription;

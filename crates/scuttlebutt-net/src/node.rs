@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
-    Change, ChangeCursor, ForkProof, Imported, LocalUpdateError, Mode, Model, Replica,
-    SessionConfig, SourceId, Update,
+    Change, ChangeCursor, ForkProof, Imported, Mode, Model, Replica, SessionConfig, SourceId,
+    Update,
 };
 use scuttlebutt_store::{Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,7 +20,8 @@ use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::file::{self, FileError, Rotation};
 use crate::listener::{ListenOptions, Listener};
 use crate::peer::{self, Peer};
-use crate::shared::{Durable, now_ms};
+use crate::shared::Durable;
+use crate::signing;
 use crate::status::{PeerState, PeerStatus, Refusals, SessionStatus};
 use crate::stream::{Acceptor, Halves, Plaintext};
 use crate::subscription::Subscription;
@@ -107,7 +108,9 @@ impl<M: Model + Send + 'static> Node<M> {
 
     /// Writes. Returns the update when it is accepted and, with a store, as durable as that promises;
     /// it then reaches every peer that stays. Readers of this node see it at once. Many writers at a
-    /// time share the store's work. A caller that stops waiting has written all the same.
+    /// time share the store's work. A node that [signs](Builder::sign_with) does so on the threads of its
+    /// callers: as many tasks as there are processors sign as much at a time. A caller that stops waiting
+    /// has written all the same.
     ///
     /// # Errors
     /// [`UpdateError`].
@@ -118,18 +121,17 @@ impl<M: Model + Send + 'static> Node<M> {
         if let Some(failure) = self.failure() {
             return Err(failure.into());
         }
-        let (update, position, is_durable) = self.engine.shared.write(|replica| {
-            let update = replica.local_update(now_ms(), change)?;
-            let position = replica.head();
-            Ok::<_, LocalUpdateError>((update, position, replica.durable() >= position))
-        })?;
-        if is_durable {
+        let written = match self.engine.shared.signs() {
+            true => signing::sign_and_write(&self.engine, change).await?,
+            false => signing::write(&self.engine, change)?,
+        };
+        if written.is_durable {
             // Who writes without a pause lets the sessions have their turn.
             tokio::task::consume_budget().await;
         } else {
-            self.wait_for_durable(position).await?;
+            self.wait_for_durable(written.position).await?;
         }
-        Ok(update)
+        Ok(written.update)
     }
 
     /// Waits until everything accepted so far is as durable as the store promises. Without a store

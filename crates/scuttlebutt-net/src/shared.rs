@@ -51,6 +51,11 @@ impl<M: Model> Shared<M> {
         })
     }
 
+    /// Whether what is written here is signed.
+    pub(crate) fn signs(&self) -> bool {
+        self.own_id == OwnId::Signed
+    }
+
     /// Reads.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Replica<M>) -> T) -> T {
         read(&self.lock())

@@ -5,8 +5,8 @@
 //! security_bench keys DIR
 //!     makes the keys that the others use
 //! security_bench writer COUNT DIR KEY [--rate PER_SECOND]
-//!     prints {"listening":PORT}; once a peer is in sync, writes COUNT updates, signed with KEY: as fast
-//!     as it can, or at a rate
+//!     prints {"listening":PORT}; once a peer is in sync, writes COUNT updates, signed with KEY: from a
+//!     task for each processor, as fast as they can, or from one at a rate
 //! security_bench reader COUNT DIR KEY
 //!     prints {"listening":PORT}; at a line HOST:PORT on stdin connects there, verifies and applies, and
 //!     prints {"ms":..,"refused":..,"kb_before":..,"kb_after":..} when it has COUNT updates
@@ -20,6 +20,8 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use scuttlebutt::{Change, Limits, LwwMap, Signer, Update};
@@ -29,6 +31,7 @@ use scuttlebutt_security::rsa_sha1::{KeyTable, PublicKey, SecretKey};
 use scuttlebutt_security::{Ed25519Key, Ed25519Verifier};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -112,18 +115,45 @@ async fn write(count: u64, dir: &Path, key: &str, rate: Option<f64>) -> Result<(
     while !node.sessions().iter().any(|session| session.is_synced) {
         sleep(Duration::from_millis(1)).await;
     }
-    let start = Instant::now();
-    for n in 0..count {
-        node.update(change(n)?).await?;
-        if let Some(rate) = rate {
-            let due = start + Duration::from_secs_f64(n as f64 / rate);
-            tokio::time::sleep_until(due.into()).await;
-        } else if n % 64 == 0 {
-            tokio::task::yield_now().await;
-        }
+    match rate {
+        Some(rate) => write_at(&node, count, rate).await?,
+        None => write_together(&node, count).await?,
     }
     // Killed by whoever started it.
     sleep(TIMEOUT).await;
+    Ok(())
+}
+
+async fn write_at(node: &Node<LwwMap>, count: u64, rate: f64) -> Result<()> {
+    let start = Instant::now();
+    for n in 0..count {
+        node.update(change(n)?).await?;
+        let due = start + Duration::from_secs_f64(n as f64 / rate);
+        tokio::time::sleep_until(due.into()).await;
+    }
+    Ok(())
+}
+
+/// From a task for each processor, which sign at the same time.
+async fn write_together(node: &Node<LwwMap>, count: u64) -> Result<()> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut writers = JoinSet::new();
+    for _ in 0..std::thread::available_parallelism()?.get() {
+        let (node, next) = (node.clone(), next.clone());
+        writers.spawn(async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= count {
+                    return Ok::<_, String>(());
+                }
+                let change = change(n).map_err(|error| error.to_string())?;
+                node.update(change).await.map_err(|error| error.to_string())?;
+            }
+        });
+    }
+    while let Some(writer) = writers.join_next().await {
+        writer??;
+    }
     Ok(())
 }
 

@@ -25,8 +25,8 @@ pub use model::{
 };
 pub use recent_sources::RecentSources;
 pub use replica::{
-    ChangeCursor, Changed, Changes, ForkProof, ForkProofError, LocalUpdateError, Outcome, Question,
-    Replica, Revision, SignError, Signer, Ticket, Trust, Verifier,
+    ChangeCursor, Changed, Changes, Draft, ForkProof, ForkProofError, LocalUpdateError, Outcome,
+    Question, Replica, Revision, SignError, SignedDraft, Signer, Ticket, Trust, Verifier,
 };
 pub use session::{
     CloseReason, Direction, Metadata, Mode, PeerLag, Refusal, Session, SessionConfig, SessionError,

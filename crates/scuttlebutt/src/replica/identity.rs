@@ -4,11 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Link, LocalUpdateError, Replica, Source};
+use super::{Link, Replica, Source};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
-use crate::update::Update;
 use crate::version_vector::VersionVector;
 
 /// Whether own writes are to be given back by peers before more are made.
@@ -201,18 +200,6 @@ impl<M: Model> Replica<M> {
         if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
             self.credit_own();
         }
-    }
-
-    /// An update of our own as it is written: with its signature, if this replica signs.
-    pub(super) fn sign(&self, update: Update) -> Result<Update, LocalUpdateError> {
-        let Some(signer) = &self.signer else { return Ok(update) };
-        if *signer.id() != self.id {
-            let (id, signer) = (self.id.clone(), signer.id().clone());
-            return Err(LocalUpdateError::NotTheSigner { id, signer });
-        }
-        let update = update.signed(&signer.sign(&update)?);
-        self.check_room(&self.id, self.sources.find(&self.id), update.heap_bytes())?;
-        Ok(update)
     }
 
     /// From now on writes as `id`, which must be new. For a replica that finds out that others hold

@@ -7,6 +7,7 @@
 mod arrival;
 mod changes;
 pub(crate) mod delta;
+mod drafts;
 mod fork_proof;
 mod forks;
 mod identity;
@@ -25,17 +26,17 @@ use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::{Change, Update, UpdateId};
+use crate::update::{Update, UpdateId};
 use crate::version_vector::VersionVector;
 
 use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
 use delta::Delta;
+pub use drafts::{Draft, SignedDraft};
 pub use fork_proof::{ForkProof, ForkProofError};
 use forks::Forks;
 use identity::OwnHistory;
-use merging::Merged;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use promises::Promised;
 use sources::Sources;
@@ -48,8 +49,8 @@ pub use waiting::{Question, Ticket};
 ///
 /// Its methods fall into families:
 ///
-/// - *updates in:* [`local_update`](Self::local_update), [`remote_update`](Self::remote_update),
-///   [`promise`](Self::promise);
+/// - *updates in:* [`local_update`](Self::local_update), or [`draft`](Self::draft) and
+///   [`publish`](Self::publish); [`remote_update`](Self::remote_update), [`promise`](Self::promise);
 /// - *state out:* [`model`](Self::model), [`changes`](Self::changes),
 ///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
@@ -207,34 +208,6 @@ impl<M: Model> Replica<M> {
     /// Number of sources that ever wrote.
     pub fn sources_known(&self) -> usize {
         self.sources.len()
-    }
-
-    /// Writes `change` as this replica's own update and applies it. `now_ms` is the wall clock, in
-    /// milliseconds since the epoch; the update's timestamp is later if that is what it takes to be
-    /// later than everything accepted before (invariant I4), so the write always takes effect here.
-    ///
-    /// # Errors
-    /// [`LocalUpdateError`]; nothing has changed then.
-    #[doc(alias = "localUpdate")]
-    pub fn local_update(
-        &mut self,
-        now_ms: f64,
-        change: Change,
-    ) -> Result<Update, LocalUpdateError> {
-        if self.own_history.is_awaited(now_ms) {
-            return Err(LocalUpdateError::OwnHistoryAwaited);
-        }
-        self.check_room(&self.id, self.sources.find(&self.id), change.as_json().len())?;
-        let mut clock = self.clock.clone();
-        let timestamp = clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
-        let update = self.sign(Update::new(&change, timestamp, self.id.clone()))?;
-        match self.merge(update.clone(), self.sources.find(&self.id), Link::LOCAL) {
-            Merged::Invalid(reason) => return Err(LocalUpdateError::Invalid(reason)),
-            Merged::Kept | Merged::Superseded => self.clock = clock,
-        }
-        self.announce_own();
-        self.follow_head();
-        Ok(update)
     }
 
     /// Merges an update that was written elsewhere. `now_ms` is the wall clock.

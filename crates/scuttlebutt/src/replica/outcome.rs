@@ -88,6 +88,10 @@ pub enum LocalUpdateError {
         /// The id for which its signer signs.
         signer: SourceId,
     },
+    /// Another write of this replica was published under a later name since this one was
+    /// [drafted](Replica::draft), or the replica took another id. Draft it anew.
+    #[error("another write of this replica came before this one: it needs a later timestamp")]
+    Overtaken,
 }
 
 /// Signs what a replica writes itself: see [`Replica::sign_with`]. It is never shown an update that

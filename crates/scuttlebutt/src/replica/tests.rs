@@ -9,6 +9,7 @@ mod waiting;
 
 use super::*;
 use crate::model::{EventLog, LwwMap, Register};
+use crate::update::Change;
 
 const NOW: f64 = 1_000_000.0;
 

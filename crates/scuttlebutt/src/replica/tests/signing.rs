@@ -66,6 +66,62 @@ fn a_write_that_is_not_signed_changes_nothing() {
     assert_eq!((r.sources_known(), r.head(), r.model().len()), (0, 0, 0));
 }
 
+/// A draft that is signed, of the value `n`.
+fn drafted(r: &mut Replica<LwwMap>, n: i32) -> SignedDraft {
+    r.draft(NOW, LwwMap::set("k", &n).unwrap()).unwrap().sign().unwrap()
+}
+
+#[test]
+fn drafts_have_no_effect_and_are_published_in_order() {
+    let (mut r, shown) = signing("R");
+    let drafts = [1, 2, 3].map(|n| drafted(&mut r, n));
+    assert_eq!(shown.try_iter().count(), 3);
+    assert_eq!((r.head(), r.model().len(), r.version_vector().len()), (0, 0, 0));
+    let mut last = None;
+    for draft in drafts {
+        let written = r.publish(NOW, draft).unwrap();
+        assert!(Some(written.timestamp()) > last);
+        last = Some(written.timestamp());
+        assert_eq!(r.version_vector().timestamp(r.id()), last, "nothing older comes");
+    }
+    assert_eq!(r.model().to_json(), r#"{"k":3}"#);
+}
+
+/// I2: what is announced is complete, so nothing may come in below it.
+#[test]
+fn i2_a_draft_that_was_overtaken_is_not_published() {
+    let (mut r, _shown) = signing("R");
+    let overtaken = drafted(&mut r, 1);
+    let written = r.local_update(NOW, LwwMap::set("j", &1).unwrap()).unwrap();
+    assert_eq!(r.publish(NOW, overtaken), Err(LocalUpdateError::Overtaken));
+    let under_another_id = drafted(&mut r, 2);
+    r.renew_identity(source("S"));
+    assert_eq!(r.publish(NOW, under_another_id), Err(LocalUpdateError::Overtaken));
+    assert_eq!(since(&r, &VersionVector::new()), [written.to_json()]);
+}
+
+/// What comes from elsewhere meanwhile may be later; both stay true.
+#[test]
+fn a_draft_can_be_superseded_before_it_is_published() {
+    let (mut r, _shown) = signing("R");
+    let draft = drafted(&mut r, 1);
+    r.remote_update(NOW, update(&format!(r#"[["k",2],{},"B"]"#, NOW + 1.0)));
+    let written = r.publish(NOW, draft).unwrap();
+    assert_eq!(r.model().to_json(), r#"{"k":2}"#);
+    assert_eq!(r.version_vector().timestamp(r.id()), Some(written.timestamp()));
+}
+
+/// I3: as with a write in one step.
+#[test]
+fn i3_a_draft_is_not_published_while_own_history_is_awaited() {
+    let (mut r, _shown) = signing("R");
+    let draft = drafted(&mut r, 1);
+    let mut session = claimant(&mut r, NOW);
+    assert_eq!(r.publish(NOW, draft), Err(LocalUpdateError::OwnHistoryAwaited));
+    session.receive(&mut r, NOW, b"\"SYNC\"\n").unwrap();
+    r.local_update(NOW, LwwMap::set("k", &2).unwrap()).unwrap();
+}
+
 /// I8: the signature counts.
 #[test]
 fn i8_a_signed_update_fits_with_its_signature_or_not_at_all() {
