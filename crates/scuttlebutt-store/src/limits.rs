@@ -18,7 +18,9 @@ pub struct StoreLimits {
     /// that is longer than this is a batch of its own.
     pub batch_bytes_max: usize,
 
-    /// Memory in which the engine keeps pages of the file, in bytes. Default 32 MiB.
+    /// Memory in which the engine keeps pages of the file, in bytes. Default 4 MiB, which holds the inner
+    /// pages of some millions of updates. With 32 MiB overwrites that are scattered over a large store are up
+    /// to a fifth faster, and loading is slower by a half, since every page that is read pushes another out.
     pub cache_bytes_max: usize,
 
     /// Updates between two reports of progress while loading. Default 16,384.
@@ -33,7 +35,7 @@ impl Default for StoreLimits {
         Self {
             batch_updates_max: 16_384,
             batch_bytes_max: 8 << 20,
-            cache_bytes_max: 32 << 20,
+            cache_bytes_max: 4 << 20,
             progress_updates: 16_384,
             damaged_positions_max: 16,
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use redb::WriteTransaction;
+use redb::{ReadableDatabase, WriteTransaction};
 use scuttlebutt::SourceId;
 
 use crate::backend::{Durability, SyncSwitch};
@@ -161,6 +161,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.check_running()?;
         let write = || -> Result<(), redb::Error> {
+            // While somebody reads what was before, the engine leaves the pages that this frees to the next
+            // commit. Otherwise it goes over them once more behind each commit, and keeps what that changes
+            // in memory, for which it then searches with every page that is read.
+            let _reading = self.database.begin_read()?;
             let transaction = self.database.begin_write()?;
             fill(&transaction)?;
             Ok(transaction.commit()?)
