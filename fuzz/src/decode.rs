@@ -89,7 +89,7 @@ fn comparable(mut events: Vec<SessionEvent>) -> Vec<SessionEvent> {
 
 /// What a peer says before frames.
 const SWITCH: &[u8] =
-    b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1}}\n\"BINARY\"\n";
+    b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n\"BINARY\"\n";
 
 /// The first byte says how the rest is cut. It is tried as lines, and as frames.
 pub fn run(data: &[u8]) {

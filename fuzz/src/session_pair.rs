@@ -179,9 +179,10 @@ impl World {
     fn connect(&mut self, link: usize) {
         if self.links[link].ends.is_none() {
             let ends = self.links[link].nodes.map(|node| {
-                // The last one speaks JSON only.
+                // The last one speaks JSON only; the others compress, too.
+                let (announce_binary, compress) = (node < 2, true);
                 let config =
-                    SessionConfig { announce_binary: node < 2, ..SessionConfig::default() };
+                    SessionConfig { announce_binary, compress, ..SessionConfig::default() };
                 let Node { replica, clock_ms, .. } = &mut self.nodes[node];
                 Session::new(replica, *clock_ms, config)
             });

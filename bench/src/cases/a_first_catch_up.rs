@@ -67,7 +67,7 @@ fn over_tcp(
             break;
         }
         let mut ours = None;
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Npm || takes_npm) {
+        for kind in Kind::ALL_FORMS.into_iter().filter(|kind| *kind != Kind::Npm || takes_npm) {
             let (mut server, at) = server(context, kind, keys, sources)?;
             let mut client = context.peer(kind, "client")?;
             let connect = json!({ "do": "connect", "port": at, "keys": keys });

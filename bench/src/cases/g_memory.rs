@@ -118,7 +118,7 @@ fn stored(context: &Context, case: &mut Case) -> Result<()> {
                 .join(format!("scuttlebutt-bench-{}-{round}", std::process::id()));
             fs::create_dir_all(&dir)?;
             let mut child = match kind {
-                Kind::Ours | Kind::Binary => context.role("memory", &[])?,
+                Kind::Ours | Kind::Binary | Kind::Compressed => context.role("memory", &[])?,
                 Kind::Npm => context.node("memory", &[])?,
             };
             let store = json!({ "do": "store", "dir": dir, "count": count });

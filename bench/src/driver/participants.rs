@@ -17,12 +17,16 @@ pub(crate) enum Kind {
     Ours,
     /// Ours, in the binary protocol.
     Binary,
+    /// The same, compressed.
+    Compressed,
     Npm,
 }
 
 impl Kind {
     /// In the order in which they take turns.
     pub(crate) const ALL: [Kind; 3] = [Kind::Ours, Kind::Binary, Kind::Npm];
+    /// Those and the one that compresses, which only a long history is worth.
+    pub(crate) const ALL_FORMS: [Kind; 4] = [Kind::Ours, Kind::Binary, Kind::Compressed, Kind::Npm];
     /// Those that speak JSON, as everybody does who is compared in the same bytes.
     pub(crate) const BOTH: [Kind; 2] = [Kind::Ours, Kind::Npm];
 
@@ -30,6 +34,7 @@ impl Kind {
         match self {
             Kind::Ours => OURS,
             Kind::Binary => BINARY,
+            Kind::Compressed => COMPRESSED,
             Kind::Npm => NPM,
         }
     }
@@ -39,6 +44,8 @@ impl Kind {
 pub(crate) const OURS: &str = "ours";
 /// As whom we do in the binary protocol.
 pub(crate) const BINARY: &str = "ours (binary)";
+/// As whom we do in the binary protocol, compressed.
+pub(crate) const COMPRESSED: &str = "ours (compressed)";
 /// As whom the original does.
 pub(crate) const NPM: &str = "npm scuttlebutt";
 
@@ -69,6 +76,7 @@ impl Context {
         let mut child = match kind {
             Kind::Ours => self.role("peer", &[id])?,
             Kind::Binary => self.role("peer", &[id, "binary"])?,
+            Kind::Compressed => self.role("peer", &[id, "compressed"])?,
             Kind::Npm => self.node("peer", &[id])?,
         };
         // Once it answers, what it takes to start is behind it.

@@ -23,8 +23,8 @@ pub(crate) fn play(role: &str, arguments: &[String]) -> Result<()> {
         "memory" => answer_all(&mut memory::Memory::default()),
         "peer" => {
             let id = arguments.first().map_or("peer", String::as_str);
-            let is_binary = arguments.get(1).is_some_and(|how| how == "binary");
-            answer_all(&mut peer::Peer::new(id, is_binary)?)
+            let form = arguments.get(1).map_or("json", String::as_str);
+            answer_all(&mut peer::Peer::new(id, form)?)
         }
         "subscribers" => answer_all(&mut subscribers::Subscribers::new()?),
         _ => bail!("there is no role {role}"),

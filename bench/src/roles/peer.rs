@@ -28,9 +28,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(id: &str, announce_binary: bool) -> Result<Self> {
+    /// `form` is `json`, `binary` or `compressed`.
+    pub(super) fn new(id: &str, form: &str) -> Result<Self> {
         let runtime = runtime()?;
-        let config = SessionConfig { announce_binary, ..SessionConfig::default() };
+        let (announce_binary, compress) = (form != "json", form == "compressed");
+        let config = SessionConfig { announce_binary, compress, ..SessionConfig::default() };
         // All who connect come from one address here.
         let default = Limits::default();
         let limits = Limits { sessions_per_address_max: default.sessions_max, ..default };

@@ -453,6 +453,13 @@ pub(crate) struct PeerArgs {
     /// Otherwise nodes of this kind agree on a binary form, which is faster.
     #[arg(long)]
     pub(crate) no_binary: bool,
+
+    /// Compress what is sent to peers that say the same
+    ///
+    /// It saves most of the bytes of a long history, for slow links, and takes more time on fast ones. It is
+    /// part of the binary form.
+    #[arg(long, conflicts_with = "no_binary")]
+    pub(crate) compress: bool,
 }
 
 /// How many events stay.

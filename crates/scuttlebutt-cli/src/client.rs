@@ -28,6 +28,7 @@ pub(crate) struct Client<M> {
     timeout: Duration,
     deadline: Instant,
     announce_binary: bool,
+    compress: bool,
 }
 
 /// What a session does that takes and never gives.
@@ -88,6 +89,7 @@ impl<M: Shown> Client<M> {
             timeout: args.timeout,
             deadline: Instant::now() + args.timeout,
             announce_binary: !args.no_binary,
+            compress: args.compress,
         })
     }
 
@@ -107,7 +109,8 @@ impl<M: Shown> Client<M> {
 
     /// A session as it was asked for.
     fn config(&self, config: SessionConfig) -> SessionConfig {
-        SessionConfig { announce_binary: self.announce_binary, ..config }
+        let Self { announce_binary, compress, .. } = *self;
+        SessionConfig { announce_binary, compress, ..config }
     }
 
     /// Takes what the peer holds, and stays.

@@ -3,7 +3,9 @@
 //! Everything happens in one task without queues: a peer that does not read only leaves its position
 //! in the log behind. The replica is locked for one portion of bytes at a time.
 
+use std::future::ready;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,9 @@ pub(crate) trait Observer: Send {
 /// The smallest portion to read: what an idle connection holds.
 const INPUT_BYTES_MIN: usize = 1 << 10;
 
+/// How much is taken in at a time of what may be compressed: it can stand for 64 times as much.
+const COMPRESSED_INPUT_BYTES: usize = 1 << 10;
+
 /// Drives a session until it is over. `shutdown` becoming true lets it send what is accepted and
 /// leave.
 pub(crate) async fn drive<M: Model>(
@@ -50,6 +55,7 @@ pub(crate) async fn drive<M: Model>(
         unasked: shared.unasked(),
         unasked_max: limits.unasked_updates_max.max(1),
         input: vec![0; INPUT_BYTES_MIN],
+        untaken: 0..0,
         input_max: limits.input_bytes_max.max(INPUT_BYTES_MIN),
         output: Vec::new(),
         output_last: 0,
@@ -75,6 +81,8 @@ struct Connection<'a, M> {
     unasked: watch::Receiver<usize>,
     unasked_max: usize,
     input: Vec<u8>,
+    /// What of it has arrived and was not taken in yet.
+    untaken: Range<usize>,
     input_max: usize,
     output: Vec<u8>,
     /// How long the last portion was: about as long as the next.
@@ -146,12 +154,17 @@ impl<M: Model> Connection<'_, M> {
             let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
             self.suspicion.refused(self.session.tally().updates_unverified);
             let listen_from = self.suspicion.listen_from();
+            let may_come = has_room && listen_from.is_none();
             tokio::select! {
                 read = self.reader.read(&mut self.input),
-                        if has_room && listen_from.is_none() && !self.peer_has_ended => {
+                        if may_come && self.untaken.is_empty() && !self.peer_has_ended => {
                     let count = read?;
                     self.received(count, observer)?;
                     came_much = count > INPUT_BYTES_MIN;
+                }
+                () = ready(()), if may_come && !self.untaken.is_empty() => {
+                    self.take_in()?;
+                    came_much = true;
                 }
                 written = write_or_flush(&mut self.writer, &self.output[self.written..]),
                         if is_writing => {
@@ -217,26 +230,41 @@ impl<M: Model> Connection<'_, M> {
     }
 
     fn received(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
-        let (session, input) = (&mut self.session, &self.input[..count]);
-        let lines = session.tally().lines_received;
-        // A failure is reported by its event, after those that came before it.
-        let _ = self.shared.write(|replica| match count {
-            0 => session.receive_end(replica, now_ms()),
-            _ => session.receive(replica, now_ms(), input),
-        });
-        let unfinished = session.unfinished_bytes();
-        let has_ended_line = session.tally().lines_received > lines;
-        self.pace.received(count, has_ended_line, unfinished > 0);
-        self.unfinished.set(unfinished)?;
         observer.bytes(count, 0);
-        self.peer_has_ended = count == 0;
+        if count == 0 {
+            let session = &mut self.session;
+            // A failure is reported by its event, after those that came before it.
+            let _ = self.shared.write(|replica| session.receive_end(replica, now_ms()));
+            self.peer_has_ended = true;
+            return self.unfinished.set(self.session.unfinished_bytes());
+        }
         // As much as comes at once, and little while nothing comes.
         if count == self.input.len() && count < self.input_max {
-            self.input = vec![0; (2 * count).min(self.input_max)];
+            self.input.resize((2 * count).min(self.input_max), 0);
         } else if count < self.input.len() / 8 && self.input.len() > INPUT_BYTES_MIN {
-            self.input = vec![0; self.input.len() / 2];
+            self.input.truncate(self.input.len() / 2);
+            self.input.shrink_to_fit();
         }
-        Ok(())
+        self.untaken = 0..count;
+        self.take_in()
+    }
+
+    /// Hands what has arrived to the session: all of it, or a portion of what may be compressed.
+    fn take_in(&mut self) -> Result<(), LinkError> {
+        let Range { start, end } = self.untaken;
+        let portion_end = match self.session.is_compressed() {
+            true => end.min(start + COMPRESSED_INPUT_BYTES),
+            false => end,
+        };
+        let (session, portion) = (&mut self.session, &self.input[start..portion_end]);
+        let lines = session.tally().lines_received;
+        // A failure is reported by its event, after those that came before it.
+        let _ = self.shared.write(|replica| session.receive(replica, now_ms(), portion));
+        self.untaken = portion_end..end;
+        let unfinished = session.unfinished_bytes();
+        let has_ended_line = session.tally().lines_received > lines;
+        self.pace.received(portion_end - start, has_ended_line, unfinished > 0);
+        self.unfinished.set(unfinished)
     }
 
     fn sent(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {

@@ -14,21 +14,33 @@ const HELLO: &[u8] =
 
 #[test]
 fn what_is_no_frame_ends_the_session_as_documented() {
-    let rows = rows();
-    assert!(rows.len() > 20, "the table was not found");
+    check("frames", HELLO, &SessionConfig::default());
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn what_is_no_pack_ends_the_session_as_documented() {
+    let hello =
+        b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n\"BINARY\"\n";
+    check("packs", hello, &SessionConfig { compress: true, ..SessionConfig::default() });
+}
+
+fn check(table: &str, hello: &[u8], config: &SessionConfig) {
+    let rows = rows(table);
+    assert!(rows.len() > 5, "the table was not found");
     for (bytes, outcome) in rows {
         for portion in [1, 2, bytes.len()] {
-            let found = outcome_of(&bytes, portion);
+            let found = outcome_of(hello, config, &bytes, portion);
             assert_eq!(found, outcome, "{bytes:02x?} in portions of {portion}");
         }
     }
 }
 
-fn outcome_of(bytes: &[u8], portion: usize) -> String {
+fn outcome_of(hello: &[u8], config: &SessionConfig, bytes: &[u8], portion: usize) -> String {
     let id = SourceId::new("R").expect("an id");
     let mut replica = Replica::new(id, LwwMap::new());
-    let mut session = Session::new(&mut replica, NOW_MS, SessionConfig::default());
-    session.receive(&mut replica, NOW_MS, HELLO).expect("a good beginning");
+    let mut session = Session::new(&mut replica, NOW_MS, config.clone());
+    session.receive(&mut replica, NOW_MS, hello).expect("a good beginning");
     let heard = bytes
         .chunks(portion)
         .try_for_each(|bytes| session.receive(&mut replica, NOW_MS, bytes))
@@ -52,9 +64,10 @@ fn outcome_of(bytes: &[u8], portion: usize) -> String {
     }
 }
 
-/// The bytes and the outcome of each row.
-fn rows() -> Vec<(Vec<u8>, &'static str)> {
-    let (_, table) = DOCUMENT.split_once("<!-- malformed frames -->").expect("the table");
+/// The bytes and the outcome of each row of a table.
+fn rows(table: &str) -> Vec<(Vec<u8>, &'static str)> {
+    let (_, table) =
+        DOCUMENT.split_once(&format!("<!-- malformed {table} -->")).expect("the table");
     table
         .lines()
         .skip_while(|line| !line.starts_with('|'))

@@ -93,6 +93,8 @@ impl Rounds {
         if self.chance.random_bool(0.5) {
             // It speaks JSON with all, who speak binary with each other.
             arguments.push("--no-binary");
+        } else if self.chance.random_bool(0.5) {
+            arguments.push("--compress");
         }
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let mut peer = Daemon::start(&self.binary, &arguments, None)?;

@@ -61,6 +61,13 @@ pub(crate) struct LinkArgs {
     #[arg(long)]
     pub(crate) no_binary: bool,
 
+    /// Compress what is sent to peers that say the same
+    ///
+    /// It saves most of the bytes of a long history, for slow links, and takes more time on fast ones. It is
+    /// part of the binary form.
+    #[arg(long, conflicts_with = "no_binary")]
+    pub(crate) compress: bool,
+
     /// Change a bound
     ///
     /// Among them are sessions_max, sessions_per_address_max, digest_wait_ms_max, write_wait_ms_max and

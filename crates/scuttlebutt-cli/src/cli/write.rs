@@ -31,14 +31,18 @@ pub(crate) struct PlaceArgs {
     /// Speak lines of JSON only, which can be read on the wire
     #[arg(long)]
     no_binary: bool,
+
+    /// Compress what is sent to peers that say the same
+    #[arg(long, conflicts_with = "no_binary")]
+    compress: bool,
 }
 
 impl PlaceArgs {
     /// The peer, unless it is a data directory.
     pub(crate) fn peer(&self) -> Option<PeerArgs> {
         let address = self.address.clone()?;
-        let Self { timeout, no_binary, .. } = *self;
-        Some(PeerArgs { address, tls: self.tls.clone(), timeout, no_binary })
+        let Self { timeout, no_binary, compress, .. } = *self;
+        Some(PeerArgs { address, tls: self.tls.clone(), timeout, no_binary, compress })
     }
 }
 

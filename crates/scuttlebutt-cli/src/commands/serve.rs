@@ -43,6 +43,7 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
             false => Direction::Both,
         },
         announce_binary: !args.links.no_binary,
+        compress: args.links.compress,
         ..SessionConfig::default()
     };
     let tls = links::read_for_serving(&args.links)?;

@@ -1,6 +1,6 @@
 //! Lines that are too long, too deep, too rich, or none at all.
 
-use crate::{BINARY, DIGEST, survives};
+use crate::{BINARY, DIGEST, PACKS, survives, survives_compressing};
 
 #[test]
 fn a_line_without_an_end_is_cut_off_at_its_bound() {
@@ -46,12 +46,54 @@ fn other_protocols_end_the_session() {
     survives(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
 }
 
-/// The beginning of a gzip file, of a zstd frame and of a zlib stream: nothing is ever unpacked.
+/// The beginning of a gzip file, of a zstd frame and of a zlib stream: nothing is unpacked that was not
+/// agreed on.
 #[test]
 fn compressed_bytes_are_not_unpacked() {
     for magic in [&b"\x1f\x8b\x08\x00"[..], b"\x28\xb5\x2f\xfd", b"\x78\xda"] {
         survives(&[magic, &vec![0; 1_000_000]].concat());
     }
+}
+
+/// Small packs that stand for much, as much as they may and more, and what is in them for nothing.
+#[test]
+fn packs_unpack_to_little_or_end_the_session() {
+    // As dense as it is allowed to be: 64 times, by filling up what compresses to nothing.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(1_200)
+    .collect();
+    let frame = [&[0xfd, 0xff, 3, 0x0d][..], &vec![0; 65_532 - noise.len()], &noise].concat();
+    let dense = pack(frame.len(), &frame);
+    assert!((40 * dense.len()..64 * dense.len()).contains(&frame.len()), "{} bytes", dense.len());
+    survives_compressing(&[PACKS, &dense.repeat(3_000)].concat());
+    // A gigabyte of zeros in a few kilobytes, whatever is said of it.
+    for claimed in [1 << 30, 65_536, 1] {
+        survives_compressing(&[PACKS, &pack(claimed, &vec![0; 1 << 30])].concat());
+    }
+    // One in the other.
+    let inner = pack(frame.len(), &frame);
+    survives_compressing(&[PACKS, &pack(inner.len(), &inner)].concat());
+}
+
+/// A frame that says that so many bytes are compressed in it.
+fn pack(claimed: usize, bytes: &[u8]) -> Vec<u8> {
+    let packed = zstd::bulk::compress(bytes, 1).expect("compresses");
+    let body = [&[7], &number(claimed)[..], &packed].concat();
+    [number(body.len()), body].concat()
+}
+
+fn number(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
 }
 
 /// A gigabyte is announced again and again, and does not come; then what comes never ends.

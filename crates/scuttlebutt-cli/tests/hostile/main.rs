@@ -34,6 +34,10 @@ const DIGEST: &[u8] = b"{\"id\":\"H\",\"clock\":{}}\n";
 const BINARY: &[u8] =
     b"{\"id\":\"H\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1}}\n\"BINARY\"\n";
 
+/// The same, and that some of these may be packs.
+const PACKS: &[u8] =
+    b"{\"id\":\"H\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n\"BINARY\"\n";
+
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("accepts");
     stream.set_read_timeout(Some(HANG_UP_WAIT)).expect("a timeout");
@@ -97,7 +101,16 @@ fn held_bytes(serve: &Running) -> u64 {
 /// Sends this to a daemon that holds something, which afterwards serves it as before and has held no
 /// more than it may.
 fn survives(bytes: &[u8]) {
-    let (serve, address) = Running::serve(&[]);
+    survives_serving(&[], bytes);
+}
+
+/// The same of one that compresses.
+fn survives_compressing(bytes: &[u8]) {
+    survives_serving(&["--compress"], bytes);
+}
+
+fn survives_serving(arguments: &[&str], bytes: &[u8]) {
+    let (serve, address) = Running::serve(arguments);
     done(&["set", "--peer", &address, "k", "1"]);
     send(&address, bytes);
     assert_eq!(done(&["get", "--peer", &address, "k"]), "1\n");

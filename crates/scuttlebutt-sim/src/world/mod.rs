@@ -59,6 +59,8 @@ pub(crate) struct Node<M> {
     pub(crate) kind: NodeKind,
     /// Whether it announces the binary protocol.
     speaks_binary: bool,
+    /// Whether it announces that what it sends then may be compressed.
+    compresses: bool,
     /// Absent while it is down, and at hostile nodes.
     pub(crate) replica: Option<Replica<M>>,
     pub(crate) disk: Option<SimulatedDisk>,
@@ -195,6 +197,20 @@ pub(crate) struct World<'s, S: Subject> {
     pub(crate) bytes_sent: u64,
 }
 
+/// A pack can bring more at once than may wait elsewhere; nodes of the network then take no more until there
+/// is room, and here there is.
+fn limits_of(compresses: bool) -> Limits {
+    match compresses {
+        true => Limits {
+            waiting_updates_max: 20_000,
+            waiting_updates_per_source_max: 10_000,
+            verdicts_remembered_max: 20_000,
+            ..limits()
+        },
+        false => limits(),
+    }
+}
+
 pub(crate) fn limits() -> Limits {
     Limits {
         line_bytes_max: 1 << 16,
@@ -214,6 +230,7 @@ impl<'s, S: Subject> World<'s, S> {
     pub(crate) fn new(subject: &'s S, scenario: Scenario, keeps_account: bool) -> Self {
         let mut chance = Chance::from_seed(scenario.seed ^ 0xA5A5_A5A5);
         let mut tongue = Chance::from_seed(scenario.seed ^ 0x5A5A_5A5A);
+        let mut packer = Chance::from_seed(scenario.seed ^ 0x7A7A_7A7A);
         let mut nodes = Vec::new();
         for index in 0..scenario.nodes {
             // The first is always an ordinary one.
@@ -231,6 +248,7 @@ impl<'s, S: Subject> World<'s, S> {
             nodes.push(Node {
                 kind,
                 speaks_binary: tongue.happens(scenario.binary),
+                compresses: packer.happens(0.5),
                 replica: None,
                 disk: None,
                 vector_changes: 0,

@@ -3,7 +3,7 @@
 use scuttlebutt::{Direction, Replica, VersionVector};
 use scuttlebutt_store::{Batch, StoreLimits};
 
-use super::{Checked, Event, NodeKind, World, limits};
+use super::{Checked, Event, NodeKind, World, limits, limits_of};
 use crate::subject::Subject;
 
 /// So few that catching up takes several batches.
@@ -28,7 +28,8 @@ impl<S: Subject> World<'_, S> {
         node.trusted.clear();
         node.out_of_reach.clear();
         node.unread.clear();
-        let replica = Replica::with_limits(id, self.subject.new_model(), limits());
+        let limits = limits_of(self.nodes[index].compresses);
+        let replica = Replica::with_limits(id, self.subject.new_model(), limits);
         let mut replica = self.with_verifier(replica);
         let node = &mut self.nodes[index];
         if let Some(disk) = &node.disk {

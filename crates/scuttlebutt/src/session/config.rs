@@ -2,6 +2,7 @@
 
 use crate::json::{self, JsonError};
 use crate::limits::Limits;
+use crate::wire::CAN_PACK;
 
 /// How one conversation goes. The default is a replica like any other: both directions, live.
 ///
@@ -55,6 +56,11 @@ pub struct SessionConfig {
     /// announces it too, and JSON otherwise. False is for whoever wants to read what goes over the wire.
     pub announce_binary: bool,
 
+    /// Whether to announce, too, that what is sent in the binary protocol may be compressed. Default false:
+    /// it takes more time than it saves where links are fast. It happens if the peer announces it too, and
+    /// only with this crate's feature `zstd`: without, nothing is announced.
+    pub compress: bool,
+
     /// Data of the application in the digest. Default none.
     #[doc(alias = "meta")]
     pub metadata: Option<Metadata>,
@@ -73,6 +79,7 @@ impl Default for SessionConfig {
             ask_for_own: false,
             announce_extensions: true,
             announce_binary: true,
+            compress: false,
             metadata: None,
             name: String::new(),
         }
@@ -120,6 +127,11 @@ impl SessionConfig {
             && self.announce_extensions
             && self.announces()
             && !self.sends_unasked()
+    }
+
+    /// Whether the digest says that this side reads and writes packs.
+    pub(crate) fn offers_packs(&self) -> bool {
+        self.compress && CAN_PACK && self.offers_binary()
     }
 }
 

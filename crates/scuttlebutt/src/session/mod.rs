@@ -8,6 +8,7 @@ mod config;
 mod deferring;
 mod event;
 mod hearing;
+mod packing;
 mod receiving;
 mod saying;
 mod sending;
@@ -31,6 +32,7 @@ pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
 use sending::Sending;
 use settling::Unsettled;
+use switching::Agreed;
 pub use tally::Tally;
 
 /// One conversation with one peer.
@@ -79,8 +81,8 @@ pub struct Session {
     link: Link,
     decoder: Decoder,
     encoder: Encoder,
-    /// Whether both sides have announced that they speak binary, once the peer's digest has come.
-    speaks_binary: Option<bool>,
+    /// What both sides have announced that they speak, once the peer's digest has come.
+    agreed: Option<Agreed>,
     received: Received,
     sent: Sent,
     receiving: Receiving,
@@ -137,7 +139,7 @@ impl Session {
             link: replica.new_link(),
             decoder: Decoder::default(),
             encoder: Encoder::default(),
-            speaks_binary: None,
+            agreed: None,
             received: Received::default(),
             sent: Sent::default(),
             receiving: Receiving::default(),
@@ -322,7 +324,7 @@ impl Session {
                 }
                 self.carry = Vec::new();
                 self.carried = 0;
-            } else if left == 0 || !self.produce(replica, out, left) {
+            } else if left == 0 || !self.produce_next(replica, out, left) {
                 break;
             }
         }
@@ -366,7 +368,7 @@ impl Session {
     }
 
     /// Bytes that are waiting in the session itself: the rest of a line that was begun, or a few short
-    /// ones. Never more than the longest line there is.
+    /// ones. Never more than the longest line there is, and a pack before it.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.carry.len() - self.carried
@@ -390,7 +392,7 @@ impl Session {
             link,
             decoder,
             encoder,
-            speaks_binary,
+            agreed,
             received,
             // What the peer has said of it decides nothing.
             sent: _,
@@ -425,7 +427,7 @@ impl Session {
             events_max: _,
             tally: _,
         } = self;
-        let bytes = (decoder, encoder, speaks_binary, received, carry, carried);
+        let bytes = (decoder, encoder, agreed, received, carry, carried);
         let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
         let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
         let end = (is_leaving, peer_has_ended, is_closed, was_synced, has_heard_history);

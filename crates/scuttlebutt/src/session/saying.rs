@@ -195,6 +195,7 @@ impl Session {
         let extensions = self.config.announce_extensions.then_some(Extensions {
             promises: self.config.direction.sends(),
             binary: self.config.offers_binary(),
+            zstd: self.config.offers_packs(),
         });
         self.encoder.digest(replica.id(), vector, metadata, extensions, &mut self.carry);
     }

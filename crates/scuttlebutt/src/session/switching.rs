@@ -6,6 +6,15 @@
 use super::{Session, SessionError};
 use crate::wire::{DecodeError, Extensions};
 
+/// In which form both sides speak once they have switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agreed {
+    Lines,
+    Frames,
+    /// Frames, of which some are compressed together.
+    Packs,
+}
+
 impl Session {
     /// Whether both sides announced the binary protocol, so that each switches to it.
     ///
@@ -25,15 +34,25 @@ impl Session {
     /// ```
     #[must_use]
     pub fn is_binary(&self) -> bool {
-        self.speaks_binary == Some(true)
+        matches!(self.agreed, Some(Agreed::Frames | Agreed::Packs))
+    }
+
+    /// Whether both sides announced as well that what they send may be compressed
+    /// ([`SessionConfig::compress`](crate::SessionConfig::compress)).
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.agreed == Some(Agreed::Packs)
     }
 
     /// Takes note of what the peer's digest announces. The first one counts: after it this side says
     /// more than digests, and a line that switches would come too late.
     pub(super) fn agree_on_binary(&mut self, peer: Option<Extensions>) {
-        let does_peer = peer.is_some_and(|extensions| extensions.binary);
-        let is_agreed = does_peer && self.config.offers_binary();
-        self.speaks_binary.get_or_insert(is_agreed);
+        let agreed = match peer {
+            Some(peer) if peer.zstd && self.config.offers_packs() => Agreed::Packs,
+            Some(peer) if peer.binary && self.config.offers_binary() => Agreed::Frames,
+            _ => Agreed::Lines,
+        };
+        self.agreed.get_or_insert(agreed);
     }
 
     /// Whether this side's direction is to switch now: its own digest is out, nothing else is.
@@ -45,7 +64,7 @@ impl Session {
     /// strings that mean nothing.
     pub(super) fn peer_switches(&mut self) -> Result<(), SessionError> {
         if self.is_binary() {
-            self.decoder.switch();
+            self.decoder.switch(self.is_compressed());
         } else if self.config.offers_binary() {
             return Err(self.fail(DecodeError::NotAgreed.into()));
         }

@@ -55,9 +55,14 @@ fn json() -> SessionConfig {
     SessionConfig { announce_binary: false, ..SessionConfig::default() }
 }
 
-/// One of ours, in both of the ways in which it may speak.
-fn ours() -> [SessionConfig; 2] {
-    [SessionConfig::default(), json()]
+/// One of ours that compresses what it says, if it can.
+fn compressing() -> SessionConfig {
+    SessionConfig { compress: true, ..SessionConfig::default() }
+}
+
+/// One of ours, in all of the ways in which it may speak.
+fn ours() -> [SessionConfig; 3] {
+    [SessionConfig::default(), json(), compressing()]
 }
 
 fn source(id: &str) -> SourceId {

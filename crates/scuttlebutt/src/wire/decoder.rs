@@ -39,9 +39,9 @@ impl Decoder {
         }
     }
 
-    /// What follows the line that was read last is frames.
-    pub(crate) fn switch(&mut self) {
-        *self = Self::Frames(Box::default());
+    /// What follows the line that was read last is frames, of which some may be packs.
+    pub(crate) fn switch(&mut self, reads_packs: bool) {
+        *self = Self::Frames(Box::new(binary::Decoder::new(reads_packs)));
     }
 
     pub(crate) fn has_switched(&self) -> bool {

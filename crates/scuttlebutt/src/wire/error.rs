@@ -75,6 +75,12 @@ pub enum FrameError {
     /// What follows the source of an update is not an array with something in it.
     #[error("what follows an update's source is no array, or an empty one")]
     Extras,
+    /// A pack does not unpack to as many bytes as it says, or to more than a pack may.
+    #[error("a pack does not unpack to what it announces, or to too much")]
+    Pack,
+    /// A pack is in a pack.
+    #[error("a pack is within another pack")]
+    PackInPack,
 }
 
 /// Another protocol, recognised by its first bytes.

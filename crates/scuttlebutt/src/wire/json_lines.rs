@@ -190,8 +190,10 @@ fn decode_extensions(text: &str) -> Option<Extensions> {
     let (_, marks) = member("\"marks\"")?;
     // The highest version that the peer understands: it understands ours, too.
     let is_version = |value: &str| json::parse_number(value) >= 1.0;
-    let binary = member("\"binary\"").is_some_and(|(_, version)| is_version(version));
-    Some(Extensions { promises: marks == "1", binary })
+    let announces = |name| member(name).is_some_and(|(_, version)| is_version(version));
+    let binary = announces("\"binary\"");
+    let zstd = binary && announces("\"zstd\"");
+    Some(Extensions { promises: marks == "1", binary, zstd })
 }
 
 /// Appends a digest's line.
@@ -210,9 +212,10 @@ pub(crate) fn encode_digest<'a>(
         out.push_str(",\"meta\":");
         out.push_str(metadata);
     }
-    if let Some(Extensions { promises, binary }) = extensions {
+    if let Some(Extensions { promises, binary, zstd }) = extensions {
         out.push_str(if promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
-        out.push_str(if binary { ",\"binary\":1}" } else { "}" });
+        out.push_str(if binary { ",\"binary\":1" } else { "" });
+        out.push_str(if zstd { ",\"zstd\":1}" } else { "}" });
     }
     out.push_str("}\n");
 }

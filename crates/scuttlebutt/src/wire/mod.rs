@@ -11,6 +11,7 @@ mod error;
 mod json_lines;
 mod tap;
 
+pub(crate) use binary::pack::{IS_AVAILABLE as CAN_PACK, PACK_BYTES_MAX, write as pack};
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 pub use error::{DecodeError, Excerpt, Foreign, FrameError};
@@ -61,4 +62,6 @@ pub(crate) struct Extensions {
     pub(crate) promises: bool,
     /// Whether it reads frames, and writes them to whoever says the same.
     pub(crate) binary: bool,
+    /// Whether it reads packs among these, and writes them to whoever says the same.
+    pub(crate) zstd: bool,
 }

@@ -24,6 +24,9 @@ use crate::limits::Limits;
 #[derive(Clone, Debug, Default)]
 pub struct Tap(Decoder);
 
+/// Whoever writes packs has agreed on that: this end need not.
+const READS_PACKS: bool = true;
+
 impl Tap {
     /// Takes the next bytes, cut anywhere, and tells each line that they complete, without its newline.
     ///
@@ -37,7 +40,7 @@ impl Tap {
     ) -> Result<(), DecodeError> {
         while let Some(frame) = self.0.decode(&mut bytes, limits)? {
             if frame == Frame::Switch && !self.0.has_switched() {
-                self.0.switch();
+                self.0.switch(READS_PACKS);
             }
             if let Some(line) = line_of(frame) {
                 tell(line.trim_end());

@@ -72,6 +72,8 @@ pub(crate) enum LinkKind {
     Both,
     /// The first end is one of ours that speaks JSON only.
     JsonFirst,
+    /// Both ends compress, where the crate can.
+    Packed,
     FirstSendsOnly,
     FirstReceivesOnly,
     /// The first end sends everything before it is asked.
@@ -91,6 +93,7 @@ impl LinkKind {
         match self {
             Self::Both => [both.clone(), both],
             Self::JsonFirst => [SessionConfig { announce_binary: false, ..both.clone() }, both],
+            Self::Packed => [(); 2].map(|()| SessionConfig { compress: true, ..both.clone() }),
             Self::FirstSendsOnly => [direction(Direction::SendOnly), both],
             Self::FirstReceivesOnly => [direction(Direction::ReceiveOnly), both],
             Self::FirstSendsUnasked => {
@@ -108,7 +111,8 @@ impl LinkKind {
 pub(crate) fn promising() -> impl Strategy<Value = LinkKind> + Clone {
     prop_oneof![
         3 => Just(LinkKind::Both),
-        3 => Just(LinkKind::JsonFirst),
+        2 => Just(LinkKind::JsonFirst),
+        2 => Just(LinkKind::Packed),
         1 => Just(LinkKind::FirstSendsOnly),
         1 => Just(LinkKind::FirstReceivesOnly),
         1 => Just(LinkKind::FirstSendsUnasked),

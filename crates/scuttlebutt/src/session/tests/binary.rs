@@ -82,9 +82,12 @@ fn what_is_said_does_not_depend_on_it() {
         let is_binary = |line: &&String| line.contains("binary") || line.contains("BINARY");
         assert_eq!(lines.iter().filter(is_binary).count() > 0, to_b.is_binary());
         lines.retain(|line| !line.contains("handled") && !line.contains("BINARY"));
-        lines.iter().map(|line| line.replace(",\"binary\":1", "")).collect::<Vec<_>>()
+        let plain = |line: &String| line.replace(",\"binary\":1", "").replace(",\"zstd\":1", "");
+        lines.iter().map(plain).collect::<Vec<_>>()
     });
-    assert_eq!(transcripts[0], transcripts[1]);
+    for transcript in &transcripts[1..] {
+        assert_eq!(&transcripts[0], transcript);
+    }
 }
 
 #[test]
@@ -243,4 +246,168 @@ fn what_waits_since_before_the_switch_is_counted_by_nobody() {
     session.receive(&mut r, NOW, &lines.concat()).unwrap();
     spoken(&mut session, &r);
     assert_eq!(session.tally().acknowledgements_sent, 0);
+}
+
+#[cfg(feature = "zstd")]
+mod packs {
+    use super::*;
+    use crate::wire::{FrameError, PACK_BYTES_MAX, pack};
+
+    const PACKS_DIGEST: &[u8] =
+        b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n";
+
+    /// A replica that holds so many updates.
+    fn writer(count: usize) -> Replica<LwwMap> {
+        let mut r = replica("W");
+        for n in 0..count {
+            r.local_update(NOW, LwwMap::set(format!("key {n}"), "a value").unwrap()).unwrap();
+        }
+        r
+    }
+
+    /// All that a session has to say, in portions of a socket.
+    fn spoken_at_once(session: &mut Session, replica: &Replica<LwwMap>) -> Vec<u8> {
+        let mut out = Vec::new();
+        while session.has_output(replica) {
+            session.transmit(replica, &mut out, PACK_BYTES_MAX);
+        }
+        out
+    }
+
+    /// Bytes that `a` sends to one that has nothing, until both are in sync.
+    fn bytes_sent(a: &mut Replica<LwwMap>, configs: [SessionConfig; 2]) -> (usize, bool) {
+        let mut b = replica("B");
+        let [mut to_b, mut to_a] =
+            [(&mut *a, &configs[0]), (&mut b, &configs[1])].map(|(r, c)| new_session(r, c.clone()));
+        let mut count = 0;
+        loop {
+            let (from_a, from_b) = (spoken_at_once(&mut to_b, a), spoken_at_once(&mut to_a, &b));
+            if from_a.is_empty() && from_b.is_empty() {
+                break;
+            }
+            count += from_a.len();
+            to_a.receive(&mut b, NOW, &from_a).unwrap();
+            to_b.receive(a, NOW, &from_b).unwrap();
+        }
+        assert_eq!(a.version_vector(), b.version_vector());
+        assert_eq!(a.model().to_json(), b.model().to_json());
+        assert_eq!(to_b.tally().packs_sent > 0, to_b.is_compressed());
+        (count, to_b.is_compressed() && to_a.is_compressed())
+    }
+
+    #[test]
+    fn they_are_spoken_where_both_announce_them() {
+        let mut a = writer(3_000);
+        let default = SessionConfig::default;
+        let (plain, _) = bytes_sent(&mut a, [default(), default()]);
+        for configs in [[compressing(), default()], [default(), compressing()]] {
+            // The digest alone differs.
+            let (bytes, is_compressed) = bytes_sent(&mut a, configs);
+            assert!(bytes.abs_diff(plain) <= 9 && !is_compressed, "{bytes} of {plain}");
+        }
+        let without = SessionConfig { announce_binary: false, ..compressing() };
+        assert!(!bytes_sent(&mut a, [without, compressing()]).1);
+        let (bytes, is_compressed) = bytes_sent(&mut a, [compressing(), compressing()]);
+        assert!(is_compressed && bytes < plain / 4, "{bytes} of {plain}");
+    }
+
+    /// Between small frames, in the middle of a history, and alone.
+    #[test]
+    fn an_update_too_large_for_a_pack_goes_in_its_turn() {
+        let mut a = writer(100);
+        let large = "x".repeat(2 * PACK_BYTES_MAX);
+        for key in ["large", "larger"] {
+            a.local_update(NOW, LwwMap::set(key, &large).unwrap()).unwrap();
+        }
+        a.local_update(NOW, LwwMap::set("small", &1).unwrap()).unwrap();
+        let (bytes, _) = bytes_sent(&mut a, [compressing(), compressing()]);
+        assert!(bytes > 2 * large.len());
+    }
+
+    /// What a peer says that reads packs, and what becomes of it here.
+    fn hear(config: SessionConfig, digest: &[u8], frames: &[u8]) -> (usize, Option<SessionError>) {
+        let mut outcomes = [1, 1_000, usize::MAX].map(|portion| {
+            let mut r = replica("R");
+            let mut session = new_session(&mut r, config.clone());
+            session.receive(&mut r, NOW, &[digest, b"\"BINARY\"\n"].concat()).unwrap();
+            let mut portions = frames.chunks(portion);
+            let heard = portions.try_for_each(|bytes| {
+                session.receive(&mut r, NOW, bytes)?;
+                assert!(session.unfinished_bytes() <= 2 * PACK_BYTES_MAX);
+                Ok(())
+            });
+            (r.updates_held(), heard.err())
+        });
+        outcomes.sort_by_key(|(held, _)| *held);
+        assert_eq!(outcomes[0], outcomes[2], "however it is cut");
+        outcomes.into_iter().next().expect("three")
+    }
+
+    fn packed(frames: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        pack(frames, &mut out);
+        assert!(out.len() < frames.len(), "it is packed");
+        out
+    }
+
+    fn number(mut number: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+
+    /// A pack, and how long it says that what is in it is.
+    fn claiming(len: usize, packed: &[u8]) -> Vec<u8> {
+        let body = [&[7], &number(len)[..], packed].concat();
+        [number(body.len()), body].concat()
+    }
+
+    /// Frames of A: its name, and as many updates.
+    fn frames(count: usize) -> Vec<u8> {
+        let mut frames = b"\x04\x02\"A\"".to_vec();
+        for n in 0..count as u32 {
+            // Not so alike that they are packed into next to nothing.
+            let change = format!("[\"key\",{}]", 1_000_000_000 + n.wrapping_mul(2_654_435_761) / 5);
+            frames.extend([2 + change.len() as u8, 0, 2]);
+            frames.extend_from_slice(change.as_bytes());
+        }
+        frames
+    }
+
+    #[test]
+    fn i8_what_is_no_pack_ends_the_session() {
+        let good = frames(200);
+        assert_eq!(hear(compressing(), PACKS_DIGEST, &packed(&good)), (1, None));
+        let zstd = |frames: &[u8]| zstd::bulk::compress(frames, 1).unwrap();
+        let failed = |error: FrameError| Some(SessionError::Decode(error.into()));
+        let many = [&good[..], &good[5..], &good[5..]].concat();
+        for (bytes, expected) in [
+            (claiming(good.len() + 1, &zstd(&good)), FrameError::Pack),
+            (claiming(good.len() - 1, &zstd(&good)), FrameError::Pack),
+            (claiming(good.len(), &zstd(&good)[1..]), FrameError::Pack),
+            (claiming(good.len(), &good), FrameError::Pack),
+            (claiming(600, b""), FrameError::Pack),
+            // More than a pack may hold, and more than so few bytes may hold.
+            (claiming(PACK_BYTES_MAX + 1, &zstd(&vec![0; PACK_BYTES_MAX + 1])), FrameError::Pack),
+            (claiming(PACK_BYTES_MAX, &zstd(&vec![0; PACK_BYTES_MAX])), FrameError::Pack),
+            // It ends within a frame.
+            (packed(&good[..good.len() - 1]), FrameError::Short),
+            (packed(&[&packed(&many)[..], &many].concat()), FrameError::PackInPack),
+        ] {
+            let (_, error) = hear(compressing(), PACKS_DIGEST, &bytes);
+            assert_eq!(error, failed(expected), "{:02x?}", &bytes[..8]);
+        }
+    }
+
+    /// For whoever did not agree on them they are frames of a later version.
+    #[test]
+    fn packs_that_were_not_agreed_on_are_passed_over() {
+        let bytes = [packed(&frames(200)), frames(1)].concat();
+        assert_eq!(hear(SessionConfig::default(), PACKS_DIGEST, &bytes), (1, None));
+        assert_eq!(hear(compressing(), BINARY_DIGEST, &bytes), (1, None));
+    }
 }

@@ -9,6 +9,7 @@ use crate::update::{Update, UpdateParts};
 use crate::version_vector::VersionVector;
 use crate::wire::{DecodeError, Excerpt, Frame, FrameError, json_lines};
 
+use super::pack::{self, PACK_BYTES_MAX};
 use super::{FRAME_EXCESS_BYTES, Kind, SLOTS, unzigzag, varint};
 
 /// Reads one direction.
@@ -22,12 +23,21 @@ pub(crate) struct Decoder {
     stamp: u64,
     /// Where the text of an update is put together.
     text: String,
+    reads_packs: bool,
+    /// What a pack held, and how far that has been read. Nothing where nobody is in the midst of reading.
+    unpacked: Vec<u8>,
+    unpacked_at: usize,
 }
 
 /// The largest text that is kept to be written over by the next.
 const TEXT_KEPT_BYTES_MAX: usize = 4 << 10;
 
 impl Decoder {
+    /// One that reads packs, or passes over them.
+    pub(crate) fn new(reads_packs: bool) -> Self {
+        Self { reads_packs, ..Self::default() }
+    }
+
     /// Reads the next frame off the front of `input`; `None` when the rest has to arrive first (and
     /// `input` is empty).
     pub(crate) fn decode(
@@ -35,10 +45,16 @@ impl Decoder {
         input: &mut &[u8],
         limits: &Limits,
     ) -> Result<Option<Frame>, DecodeError> {
-        while !input.is_empty() {
+        loop {
+            if let Some(frame) = self.next_unpacked(limits)? {
+                return Ok(Some(frame));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
             let frame = if self.partial.is_empty() {
                 let mut rest = *input;
-                match frame_len(&mut rest, limits)? {
+                match self.frame_len(&mut rest, limits)? {
                     Some(len) if len <= rest.len() => {
                         let (body, rest) = rest.split_at(len);
                         *input = rest;
@@ -47,12 +63,12 @@ impl Decoder {
                     _ => {
                         self.partial.extend_from_slice(input);
                         *input = &[];
-                        break;
+                        return Ok(None);
                     }
                 }
             } else {
                 let mut body = &self.partial[..];
-                let missing = match frame_len(&mut body, limits)? {
+                let missing = match self.frame_len(&mut body, limits)? {
                     Some(len) => len - body.len(),
                     // The length is not whole itself.
                     None => 1,
@@ -61,7 +77,7 @@ impl Decoder {
                 *input = rest;
                 self.partial.extend_from_slice(more);
                 let mut body = &self.partial[..];
-                if frame_len(&mut body, limits)? != Some(body.len()) {
+                if self.frame_len(&mut body, limits)? != Some(body.len()) {
                     continue;
                 }
                 let start = self.partial.len() - body.len();
@@ -72,6 +88,26 @@ impl Decoder {
                 return Ok(frame);
             }
         }
+    }
+
+    /// Reads the next frame of a pack.
+    fn next_unpacked(&mut self, limits: &Limits) -> Result<Option<Frame>, DecodeError> {
+        while self.unpacked_at < self.unpacked.len() {
+            let unpacked = std::mem::take(&mut self.unpacked);
+            let mut rest = &unpacked[self.unpacked_at..];
+            let len = self.frame_len(&mut rest, limits)?.filter(|len| *len <= rest.len());
+            let body = &rest[..len.ok_or(FrameError::Short)?];
+            if matches!(Kind::split(number(&mut &*body)?), (Kind::Pack, 0)) {
+                return Err(FrameError::PackInPack.into());
+            }
+            self.unpacked_at = unpacked.len() - rest.len() + body.len();
+            let frame = self.read(body, limits)?;
+            self.unpacked = unpacked;
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+        (self.unpacked, self.unpacked_at) = (Vec::new(), 0);
         Ok(None)
     }
 
@@ -93,13 +129,11 @@ impl Decoder {
         let mut rest = body;
         let (kind, slot) = Kind::split(number(&mut rest)?);
         let frame = match kind {
-            // For later versions.
-            None => return Ok(None),
-            Some(Kind::Update) => {
+            Kind::Update => {
                 let timestamp = self.timestamp(&mut rest)?;
                 self.update(slot, timestamp, rest, &[], limits)?
             }
-            Some(Kind::UpdateWithExtras) => {
+            Kind::UpdateWithExtras => {
                 let timestamp = self.timestamp(&mut rest)?;
                 let change = bytes(&mut rest)?;
                 if rest.is_empty() {
@@ -107,28 +141,34 @@ impl Decoder {
                 }
                 self.update(slot, timestamp, change, rest, limits)?
             }
-            Some(Kind::Source) => {
+            Kind::Source => {
                 self.name(slot, rest, limits)?;
                 return Ok(None);
             }
             // Of these nothing has a slot.
-            Some(_) if slot != 0 => return Ok(None),
-            Some(Kind::Digest) => {
+            _ if slot != 0 => return Ok(None),
+            Kind::Digest => {
                 match json_lines::decode_line(rest, limits, &mut RecentSources::default())? {
                     Some(frame @ Frame::Digest(_)) => frame,
                     _ => return Err(DecodeError::MalformedDigest { line: Excerpt::of(rest) }),
                 }
             }
-            Some(Kind::Mark) => Frame::Mark(self.vector(std::mem::take(&mut rest), limits)?),
-            Some(Kind::HistorySent) => {
+            Kind::Mark => Frame::Mark(self.vector(std::mem::take(&mut rest), limits)?),
+            Kind::HistorySent => {
                 nothing_left(rest)?;
                 Frame::HistorySent
             }
-            Some(Kind::Acknowledgement) => {
+            Kind::Acknowledgement => {
                 let (handled, durable) = (number(&mut rest)?, number(&mut rest)?);
                 nothing_left(rest)?;
                 Frame::Acknowledgement { handled, durable }
             }
+            Kind::Pack if self.reads_packs => {
+                let len = number(&mut rest)?;
+                self.unpacked = pack::read(len, rest)?;
+                return Ok(None);
+            }
+            Kind::Pack => return Ok(None),
         };
         Ok(Some(frame))
     }
@@ -186,6 +226,19 @@ impl Decoder {
         Ok(())
     }
 
+    /// The length of the frame at the front of `bytes`, which it goes past; `None` when that itself has not
+    /// arrived whole.
+    fn frame_len(&self, bytes: &mut &[u8], limits: &Limits) -> Result<Option<usize>, DecodeError> {
+        let Some(len) = varint::read(bytes)? else { return Ok(None) };
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        // A pack is no longer than what it holds.
+        let packs = if self.reads_packs { PACK_BYTES_MAX } else { 0 };
+        if len > limits.line_bytes_max.max(packs).saturating_add(FRAME_EXCESS_BYTES) {
+            return Err(too_long(limits));
+        }
+        Ok(Some(len))
+    }
+
     fn source(&self, slot: u64) -> Result<&SourceId, FrameError> {
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
         self.slots.get(slot).ok_or(FrameError::UnknownSlot)
@@ -214,17 +267,6 @@ impl Decoder {
         }
         Ok(entries.into_iter().collect())
     }
-}
-
-/// The length of the frame at the front of `bytes`, which it goes past; `None` when that itself has not
-/// arrived whole.
-fn frame_len(bytes: &mut &[u8], limits: &Limits) -> Result<Option<usize>, DecodeError> {
-    let Some(len) = varint::read(bytes)? else { return Ok(None) };
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    if len > limits.line_bytes_max.saturating_add(FRAME_EXCESS_BYTES) {
-        return Err(too_long(limits));
-    }
-    Ok(Some(len))
 }
 
 fn too_long(limits: &Limits) -> DecodeError {

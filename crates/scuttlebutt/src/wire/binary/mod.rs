@@ -7,6 +7,7 @@
 
 mod decoder;
 mod encoder;
+pub(super) mod pack;
 #[cfg(test)]
 mod tests;
 mod varint;
@@ -45,12 +46,14 @@ enum Kind {
     HistorySent = 5,
     /// How many updates of the other direction were dealt with.
     Acknowledgement = 6,
+    /// Other frames, compressed together.
+    Pack = 7,
 }
 
 impl Kind {
-    /// The kind and the slot of a frame's first number; no kind for one that a later version knows.
-    fn split(number: u64) -> (Option<Self>, u64) {
-        const KINDS: [Kind; 7] = [
+    /// The kind and the slot of a frame's first number.
+    fn split(number: u64) -> (Self, u64) {
+        const KINDS: [Kind; 1 << KIND_BITS] = [
             Kind::Update,
             Kind::UpdateWithExtras,
             Kind::Source,
@@ -58,9 +61,10 @@ impl Kind {
             Kind::Mark,
             Kind::HistorySent,
             Kind::Acknowledgement,
+            Kind::Pack,
         ];
         let kind = (number & ((1 << KIND_BITS) - 1)) as usize;
-        (KINDS.get(kind).copied(), number >> KIND_BITS)
+        (KINDS[kind], number >> KIND_BITS)
     }
 
     fn with_slot(self, slot: u16) -> u64 {

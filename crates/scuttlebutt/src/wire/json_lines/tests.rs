@@ -156,7 +156,7 @@ fn digests_may_have_odd_clocks_and_ids() {
     let all =
         digest(r#"{"accept":null,"meta": { "a" : 1 },"clock":{},"ext":{"x":0,"marks":1},"y":[]}"#);
     assert_eq!(all.metadata.as_deref(), Some(r#"{"a":1}"#));
-    assert_eq!(all.extensions, Some(Extensions { promises: true, binary: false }));
+    assert_eq!(all.extensions, Some(Extensions { promises: true, binary: false, zstd: false }));
     for (ext, expected) in [
         (r#"{"marks":0}"#, Some(false)),
         (r#"{"marks":2}"#, Some(false)),
@@ -442,10 +442,11 @@ proptest! {
         metadata in prop::option::of(json()),
         promises in prop::option::of(any::<bool>()),
         binary: bool,
+        zstd: bool,
     ) {
         let vector: VersionVector = entries.into_iter().collect();
         let metadata = metadata.map(|text| json::canonicalize(text.as_bytes(), Limits::default().text()).unwrap().into_owned());
-        let extensions = promises.map(|promises| Extensions { promises, binary });
+        let extensions = promises.map(|promises| Extensions { promises, binary, zstd: binary && zstd });
         let mut line = String::new();
         encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions, &mut line);
         let expected = Digest { id: Some(id.as_js_string().clone()), vector, metadata, extensions };
