@@ -67,6 +67,7 @@ impl<M: Model> Shared<M> {
         let was_contested = replica.is_identity_contested();
         let lacked_own_history = replica.lacks_own_history();
         let is_store_behind = replica.durable() < replica.head();
+        let questions_before = replica.questions();
         let result = write(&mut replica);
         if !was_contested && replica.is_identity_contested() {
             self.renew_id(&mut replica);
@@ -75,7 +76,9 @@ impl<M: Model> Shared<M> {
         let has_news_for_store = replica.lacks_own_history() != lacked_own_history;
         // Under the lock, so that the last to tell knows best.
         let questions = replica.questions();
-        self.unasked.send_if_modified(|known| std::mem::replace(known, questions) != questions);
+        if questions != questions_before {
+            self.unasked.send_replace(questions);
+        }
         drop(replica);
         raise(&self.revision, |held| held, revision);
         if has_news_for_store {
