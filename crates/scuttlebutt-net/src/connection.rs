@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{CloseReason, Model, PeerLag, Revision, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Model, PeerLag, Session, SessionConfig, SessionEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -48,7 +48,7 @@ pub(crate) async fn drive<M: Model>(
     let connection = Connection {
         shared,
         session,
-        changed: shared.subscribe(),
+        bell: shared.bell(),
         reader: halves.reader,
         writer: halves.writer,
         holds_back: halves.holds_back,
@@ -74,7 +74,7 @@ pub(crate) async fn drive<M: Model>(
 struct Connection<'a, M> {
     shared: &'a Arc<Shared<M>>,
     session: Session,
-    changed: watch::Receiver<Revision>,
+    bell: watch::Receiver<()>,
     reader: Reader,
     writer: Writer,
     holds_back: bool,
@@ -171,7 +171,7 @@ impl<M: Model> Connection<'_, M> {
                     self.sent(written?, observer)?;
                 }
                 // Sent on by `pull`; whoever cannot take more now need not know that there is more.
-                _ = self.changed.changed(),
+                _ = self.bell.changed(),
                     if self.output.is_empty() || self.session.awaits_verdicts() => {}
                 _ = self.unasked.changed(), if !has_room => {}
                 () = sleep_until(listen_from), if listen_from.is_some() => {}
@@ -215,7 +215,7 @@ impl<M: Model> Connection<'_, M> {
         if !self.output.is_empty() {
             return;
         }
-        self.changed.mark_unchanged();
+        self.bell.mark_unchanged();
         let (session, output) = (&mut self.session, &mut self.output);
         self.shared.read(|replica| {
             if session.has_output(replica) {

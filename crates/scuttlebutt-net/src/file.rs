@@ -72,15 +72,16 @@ pub(crate) async fn load<M: Model>(
 ) -> Result<Imported, FileError> {
     let mut import = engine.shared.write(|replica| Import::new(replica, now_ms()));
     let mut portion = vec![0; PORTION_BYTES];
-    let mut changed = engine.shared.subscribe();
+    let mut bell = engine.shared.bell();
     let mut shutdown = engine.shutdown.subscribe();
     loop {
         while import.awaits_verdicts() {
-            changed.mark_unchanged();
+            bell.mark_unchanged();
+            engine.shared.expect_news();
             engine.shared.write(|replica| import.settle(replica))?;
             if import.awaits_verdicts() {
                 tokio::select! {
-                    _ = changed.changed() => {}
+                    _ = bell.changed() => {}
                     _ = shutdown.wait_for(|is_down| *is_down) => {
                         let what = "the node was shut down before the file was verified";
                         return Err(io::Error::new(io::ErrorKind::Interrupted, what).into());
@@ -104,7 +105,7 @@ pub(crate) async fn append<M: Model>(
     rotation: Rotation,
 ) -> io::Result<()> {
     let mut shutdown = engine.shutdown.subscribe();
-    let mut changed = engine.shared.subscribe();
+    let mut bell = engine.shared.bell();
     let mut portion = Vec::with_capacity(PORTION_BYTES);
     'anew: loop {
         let mut growing = Growing::create(path).await?;
@@ -114,7 +115,7 @@ pub(crate) async fn append<M: Model>(
         let mut is_leaving = false;
         loop {
             portion.clear();
-            changed.mark_unchanged();
+            bell.mark_unchanged();
             engine.shared.read(|replica| {
                 session.transmit(replica, &mut portion, PORTION_BYTES);
             });
@@ -134,7 +135,7 @@ pub(crate) async fn append<M: Model>(
                 return growing.file.sync_all().await;
             }
             tokio::select! {
-                _ = changed.changed() => {}
+                _ = bell.changed() => {}
                 _ = shutdown.wait_for(|is_down| *is_down), if !is_leaving => {
                     session.leave();
                     is_leaving = true;

@@ -96,7 +96,7 @@ impl<M: Model + Send + 'static> Writer<M> {
 
     async fn write_all(&mut self) -> Result<(), StoreError> {
         let delay = Duration::from_millis(self.engine.limits.store_delay_ms_max);
-        let mut changed = self.engine.shared.subscribe();
+        let mut bell = self.engine.shared.bell();
         // Something that only saves work after the next start waits to be written until then.
         let mut rest_due: Option<Instant> = None;
         let quiet = self.engine.clone().quiet();
@@ -104,14 +104,14 @@ impl<M: Model + Send + 'static> Writer<M> {
         let mut is_quiet = false;
         let mut last_updates = 0;
         loop {
-            changed.mark_unchanged();
+            bell.mark_unchanged();
             // A fresh id does not wait either: until it is written, a crash would bring the old one back.
             let is_behind = self.engine.shared.read(|replica| {
                 replica.durable() < replica.head() || self.id_for(replica) != self.store.id()
             });
             if !is_behind && !is_quiet && rest_due.is_none_or(|due| Instant::now() < due) {
                 tokio::select! {
-                    _ = changed.changed() => {
+                    _ = bell.changed() => {
                         rest_due.get_or_insert_with(|| Instant::now() + delay);
                     }
                     () = tokio::time::sleep_until(rest_due.unwrap_or_else(Instant::now)),

@@ -8,16 +8,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use scuttlebutt::{Model, Replica, Revision, SourceId, VersionVector};
+use scuttlebutt::{Model, Replica, SourceId, VersionVector};
 use scuttlebutt_store::StoreError;
 use tokio::sync::watch;
 
 /// A replica behind a lock, with a bell.
 pub(crate) struct Shared<M> {
-    replica: Mutex<Replica<M>>,
-    revision: watch::Sender<Revision>,
-    /// Apart from the revision, which also changes with every write: hundreds of writers that wait
-    /// for their own would wake one another each time.
+    held: Mutex<Held<M>>,
+    bell: watch::Sender<()>,
+    /// Apart from the bell, which also rings for every write: hundreds of writers that wait for their own
+    /// would wake one another each time.
     durable: watch::Sender<Durable>,
     /// How many updates wait that nobody has been asked about.
     unasked: watch::Sender<usize>,
@@ -25,6 +25,14 @@ pub(crate) struct Shared<M> {
     own_id: OwnId,
     /// How often the id may still be changed.
     renewals_left: AtomicUsize,
+}
+
+/// What the lock guards.
+struct Held<M> {
+    replica: Replica<M>,
+    /// Somebody has looked since the bell rang last, and may wait for it. Ringing costs as much as a write,
+    /// and during many writes in a row nobody waits most of the time.
+    is_awaited: bool,
 }
 
 /// Whose choice the id of a node is.
@@ -41,13 +49,13 @@ pub(crate) enum OwnId {
 impl<M: Model> Shared<M> {
     pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
         Arc::new(Self {
-            revision: watch::Sender::new(replica.revision()),
+            bell: watch::Sender::new(()),
             durable: watch::Sender::new(Durable { below: replica.durable(), failure: None }),
             unasked: watch::Sender::new(replica.questions()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
-            replica: Mutex::new(replica),
+            held: Mutex::new(Held { replica, is_awaited: true }),
         })
     }
 
@@ -56,39 +64,50 @@ impl<M: Model> Shared<M> {
         self.own_id == OwnId::Signed
     }
 
-    /// Reads.
+    /// Reads; whoever then waits for the bell hears of what comes after.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Replica<M>) -> T) -> T {
-        read(&self.lock())
+        let mut held = self.lock();
+        held.is_awaited = true;
+        read(&held.replica)
     }
 
     /// Writes, and rings if sessions or subscribers may have something new.
     pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Replica<M>) -> T) -> T {
-        let mut replica = self.lock();
+        let mut held = self.lock();
+        let Held { replica, is_awaited } = &mut *held;
+        let before = (replica.revision(), replica.lacks_own_history());
         let was_contested = replica.is_identity_contested();
-        let lacked_own_history = replica.lacks_own_history();
         let is_store_behind = replica.durable() < replica.head();
-        let questions_before = replica.questions();
-        let result = write(&mut replica);
+        let (questions_before, durable_before) = (replica.questions(), replica.durable());
+        let result = write(replica);
         if !was_contested && replica.is_identity_contested() {
-            self.renew_id(&mut replica);
+            self.renew_id(replica);
         }
-        let (revision, durable) = (replica.revision(), replica.durable());
-        let has_news_for_store = replica.lacks_own_history() != lacked_own_history;
+        let (questions, durable) = (replica.questions(), replica.durable());
         // Under the lock, so that the last to tell knows best.
-        let questions = replica.questions();
         if questions != questions_before {
             self.unasked.send_replace(questions);
         }
-        drop(replica);
-        raise(&self.revision, |held| held, revision);
-        if has_news_for_store {
-            self.revision.send_modify(|_| ());
+        let has_news = (replica.revision(), replica.lacks_own_history()) != before;
+        let rings = has_news && std::mem::take(is_awaited);
+        drop(held);
+        if rings {
+            self.bell.send_replace(());
         }
-        if is_store_behind {
+        if is_store_behind && durable > durable_before {
             // Otherwise nobody waited; without a store nobody ever does.
-            raise(&self.durable, |held| &mut held.below, durable);
+            self.durable.send_if_modified(|known| {
+                let is_news = durable > known.below;
+                known.below = known.below.max(durable);
+                is_news
+            });
         }
         result
+    }
+
+    /// Whoever looks by [writing](Self::write) and then waits for the bell says so before.
+    pub(crate) fn expect_news(&self) {
+        self.lock().is_awaited = true;
     }
 
     /// Takes note of what a peer announces: it confirms this node's own id, or disputes it.
@@ -139,9 +158,10 @@ impl<M: Model> Shared<M> {
         self.id.subscribe()
     }
 
-    /// Is told of every change from now on.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Revision> {
-        self.revision.subscribe()
+    /// The bell: it rings for the first change after somebody has looked. So mark it as heard, look, and only
+    /// then wait for it.
+    pub(crate) fn bell(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
     }
 
     /// How far what was accepted is as durable as the store promises, as that moves. It may be told
@@ -167,8 +187,8 @@ impl<M: Model> Shared<M> {
 
     /// A model that panicked leaves the replica as it was between two steps; going on serves the
     /// peers better than failing all of them.
-    fn lock(&self) -> MutexGuard<'_, Replica<M>> {
-        self.replica.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Held<M>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,18 +199,6 @@ pub(crate) struct Durable {
     pub(crate) below: u64,
     /// Why it will get no further.
     pub(crate) failure: Option<Arc<StoreError>>,
-}
-
-/// Rings if `value` is greater than what is known.
-fn raise<S, T: Ord>(known: &watch::Sender<S>, part: impl FnOnce(&mut S) -> &mut T, value: T) {
-    known.send_if_modified(|current| {
-        let current = part(current);
-        let is_news = value > *current;
-        if is_news {
-            *current = value;
-        }
-        is_news
-    });
 }
 
 /// A source id that nobody has: for a node, or for a store that is new.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use scuttlebutt::{ChangeCursor, Model, Revision, Update};
+use scuttlebutt::{ChangeCursor, Model, Update};
 use tokio_stream::wrappers::WatchStream;
 
 use crate::shared::Shared;
@@ -34,7 +34,7 @@ pub enum Notice {
 pub struct Subscription<M> {
     shared: Arc<Shared<M>>,
     cursor: ChangeCursor,
-    changed: WatchStream<Revision>,
+    bell: WatchStream<()>,
     ready: VecDeque<Notice>,
     stopped: WatchStream<bool>,
     is_over: bool,
@@ -47,10 +47,10 @@ impl<M: Model> Subscription<M> {
         cursor: ChangeCursor,
         stopped: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let changed = WatchStream::new(shared.subscribe());
+        let bell = WatchStream::new(shared.bell());
         let batch_max = shared.read(|replica| replica.limits().subscription_batch_max.max(1));
         let stopped = WatchStream::new(stopped);
-        Self { shared, cursor, changed, ready: VecDeque::new(), stopped, is_over: false, batch_max }
+        Self { shared, cursor, bell, ready: VecDeque::new(), stopped, is_over: false, batch_max }
     }
 
     /// The next notice; `None` when the node was shut down and everything was read.
@@ -88,7 +88,7 @@ impl<M: Model> Stream for Subscription<M> {
                 return Poll::Ready(Some(notice));
             }
             // First ask to be woken, then look: a change in between wakes us for nothing at worst.
-            let is_changed = Pin::new(&mut this.changed).poll_next(context).is_ready();
+            let has_rung = Pin::new(&mut this.bell).poll_next(context).is_ready();
             while let Poll::Ready(stopped) = Pin::new(&mut this.stopped).poll_next(context) {
                 this.is_over |= stopped.unwrap_or(true);
                 if stopped.is_none() {
@@ -100,7 +100,7 @@ impl<M: Model> Stream for Subscription<M> {
                 if this.is_over {
                     return Poll::Ready(None);
                 }
-                if !is_changed {
+                if !has_rung {
                     return Poll::Pending;
                 }
             }

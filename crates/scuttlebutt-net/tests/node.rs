@@ -476,3 +476,42 @@ fn refusals_read_well() {
         "the peer sent an update that this model does not understand: null is no change of a map"
     );
 }
+
+/// The bell rings once for many changes, when somebody has looked; nobody may wait for one that has rung.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_waits_hears_of_every_change() {
+    const WRITERS: u32 = 4;
+    const WRITES: u32 = 2_000;
+    let node = Node::builder(EventLog::new()).listen("127.0.0.1:0").start().await.unwrap();
+    let address = node.listeners()[0].address().to_string();
+    let peer = Node::builder(EventLog::new()).peer(&address).start().await.unwrap();
+    peer.peers()[0].synced().await.unwrap();
+    let readers: Vec<_> = [&node, &node, &peer]
+        .map(|node| {
+            let mut changes = node.subscribe();
+            tokio::spawn(async move {
+                for nth in 0..WRITERS * WRITES {
+                    let next = tokio::time::timeout(Duration::from_secs(20), changes.next()).await;
+                    assert!(matches!(next, Ok(Some(Notice::Changed { .. }))), "{nth}: {next:?}");
+                }
+            })
+        })
+        .into();
+    for writer in 0..WRITERS {
+        let node = node.clone();
+        tokio::spawn(async move {
+            for n in 0..WRITES {
+                node.update(EventLog::emit("n", &(writer, n)).unwrap()).await.unwrap();
+                if n % (7 + writer) == 0 {
+                    // Now and then everybody has caught up and waits.
+                    tokio::time::sleep(Duration::from_micros(50)).await;
+                }
+            }
+        });
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    node.shutdown().await;
+    peer.shutdown().await;
+}
