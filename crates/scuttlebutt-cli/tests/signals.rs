@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use common::{Running, command, done};
@@ -47,7 +47,9 @@ fn a_second_signal_ends_at_once() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = silent.local_addr().expect("bound").to_string();
     let (mut serve, _) = Running::serve(&["--peer", &address]);
-    let _stream = silent.accept().expect("it dials");
+    let (mut stream, _) = silent.accept().expect("it dials");
+    // It has said something: there is a session to end.
+    stream.read_exact(&mut [0]).expect("a digest");
     serve.signal("TERM");
     serve.wait_for_log("shutting down");
     std::thread::sleep(std::time::Duration::from_millis(100));

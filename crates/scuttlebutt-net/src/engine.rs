@@ -36,6 +36,8 @@ pub(crate) struct Engine<M> {
     pub(crate) tls: Tls,
     /// Becomes true once, when everything is to end.
     pub(crate) shutdown: watch::Sender<bool>,
+    /// It has not changed until then: what each write asks.
+    not_shut_down: watch::Receiver<bool>,
     pub(crate) tasks: TaskTracker,
     sessions: Mutex<BTreeMap<u64, Arc<SessionRecord>>>,
     next_session: AtomicU64,
@@ -49,6 +51,7 @@ impl<M: Model> Engine<M> {
         tls: Tls,
     ) -> Arc<Self> {
         let limits = replica.limits().clone();
+        let shutdown = watch::Sender::new(false);
         Arc::new(Self {
             door: Door::new(&limits),
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
@@ -57,7 +60,8 @@ impl<M: Model> Engine<M> {
             shared: Shared::new(replica, own_id),
             keeper: Keeper::new(store),
             turns: Turns::default(),
-            shutdown: watch::Sender::new(false),
+            not_shut_down: shutdown.subscribe(),
+            shutdown,
             tasks: TaskTracker::new(),
             sessions: Mutex::default(),
             next_session: AtomicU64::new(1),
@@ -65,7 +69,7 @@ impl<M: Model> Engine<M> {
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {
-        *self.shutdown.borrow()
+        self.not_shut_down.has_changed().unwrap_or(true)
     }
 
     /// Waits until the node is shut down and everything that runs in it but the keeper has ended.

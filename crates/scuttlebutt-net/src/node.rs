@@ -20,7 +20,6 @@ use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::file::{self, FileError, Rotation};
 use crate::listener::{ListenOptions, Listener};
 use crate::peer::{self, Peer};
-use crate::shared::Durable;
 use crate::signing;
 use crate::status::{PeerState, PeerStatus, Refusals, SessionStatus};
 use crate::stream::{Acceptor, Halves, Plaintext};
@@ -148,10 +147,11 @@ impl<M: Model + Send + 'static> Node<M> {
     /// Waits for what was seen not to be durable yet.
     async fn wait_for_durable(&self, position: u64) -> Result<(), Arc<StoreError>> {
         let mut durable = self.engine.shared.durable();
-        let is_settled = |durable: &Durable| durable.below >= position || durable.failure.is_some();
-        match durable.wait_for(is_settled).await.as_deref() {
-            Ok(Durable { below, failure: Some(error) }) if *below < position => Err(error.clone()),
-            // The sender lives in the engine, which `self` keeps.
+        let is_settled = |below: &u64| *below >= position || self.failure().is_some();
+        // The sender lives in the engine, which `self` keeps, so this does not fail.
+        let is_durable = durable.wait_for(is_settled).await.is_ok_and(|below| *below >= position);
+        match self.failure() {
+            Some(error) if !is_durable => Err(error),
             _ => Ok(()),
         }
     }
@@ -162,9 +162,8 @@ impl<M: Model + Send + 'static> Node<M> {
     pub async fn store_failure(&self) -> Arc<StoreError> {
         let mut durable = self.engine.shared.durable();
         loop {
-            let failed = durable.wait_for(|durable| durable.failure.is_some()).await;
-            if let Some(error) = failed.as_deref().ok().and_then(|durable| durable.failure.clone())
-            {
+            let _ = durable.wait_for(|_| self.failure().is_some()).await;
+            if let Some(error) = self.failure() {
                 return error;
             }
         }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use scuttlebutt::{Model, Replica, SourceId, VersionVector};
@@ -18,7 +18,10 @@ pub(crate) struct Shared<M> {
     bell: watch::Sender<()>,
     /// Apart from the bell, which also rings for every write: hundreds of writers that wait for their own
     /// would wake one another each time.
-    durable: watch::Sender<Durable>,
+    /// Everything below it is as durable as the store promises.
+    durable: watch::Sender<u64>,
+    /// Why the store will get no further.
+    failure: OnceLock<Arc<StoreError>>,
     /// How many updates wait that nobody has been asked about.
     unasked: watch::Sender<usize>,
     id: watch::Sender<SourceId>,
@@ -50,7 +53,8 @@ impl<M: Model> Shared<M> {
     pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
         Arc::new(Self {
             bell: watch::Sender::new(()),
-            durable: watch::Sender::new(Durable { below: replica.durable(), failure: None }),
+            durable: watch::Sender::new(replica.durable()),
+            failure: OnceLock::new(),
             unasked: watch::Sender::new(replica.questions()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
@@ -97,8 +101,8 @@ impl<M: Model> Shared<M> {
         if is_store_behind && durable > durable_before {
             // Otherwise nobody waited; without a store nobody ever does.
             self.durable.send_if_modified(|known| {
-                let is_news = durable > known.below;
-                known.below = known.below.max(durable);
+                let is_news = durable > *known;
+                *known = durable.max(*known);
                 is_news
             });
         }
@@ -164,20 +168,22 @@ impl<M: Model> Shared<M> {
         self.bell.subscribe()
     }
 
-    /// How far what was accepted is as durable as the store promises, as that moves. It may be told
-    /// late where nothing waits: ask the replica first.
-    pub(crate) fn durable(&self) -> watch::Receiver<Durable> {
+    /// How far what was accepted is as durable as the store promises, as that moves or comes to an end with
+    /// a [`failure`](Self::failure). It may be told late where nothing waits: ask the replica first.
+    pub(crate) fn durable(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
     }
 
     /// Why the store will get no further, if it has failed.
     pub(crate) fn failure(&self) -> Option<Arc<StoreError>> {
-        self.durable.borrow().failure.clone()
+        self.failure.get().cloned()
     }
 
     /// The store has failed: it will get no further.
     pub(crate) fn fail(&self, failure: Arc<StoreError>) {
-        self.durable.send_modify(|durable| durable.failure = Some(failure));
+        // It fails once, and then nothing more is written.
+        let _ = self.failure.set(failure);
+        self.durable.send_modify(|_| ());
     }
 
     /// How many updates wait that the verifier has not been asked about, as it changes.
@@ -190,15 +196,6 @@ impl<M: Model> Shared<M> {
     fn lock(&self) -> MutexGuard<'_, Held<M>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How far what was accepted has got in the store.
-#[derive(Clone, Debug)]
-pub(crate) struct Durable {
-    /// Everything below this position is as durable as the store promises.
-    pub(crate) below: u64,
-    /// Why it will get no further.
-    pub(crate) failure: Option<Arc<StoreError>>,
 }
 
 /// A source id that nobody has: for a node, or for a store that is new.

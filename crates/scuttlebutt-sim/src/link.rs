@@ -35,6 +35,8 @@ pub(crate) struct End {
     pub(crate) pipe: VecDeque<Vec<u8>>,
     /// Bytes on the way.
     pub(crate) in_flight: usize,
+    /// A hostile peer has switched to frames.
+    pub(crate) has_sent_frames: bool,
     /// When the last of them arrives.
     pub(crate) arrives_us: u64,
     /// Until when nothing gets through from here.

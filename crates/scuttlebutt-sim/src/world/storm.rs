@@ -218,7 +218,12 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
-        if self.scenario.binary > 0.0 && self.tongue.happens(0.3) {
+        // Once only: whatever it says after that is no frame, and could swallow the beginning of good ones,
+        // whose times then count from elsewhere.
+        if self.scenario.binary > 0.0
+            && self.tongue.happens(0.3)
+            && !std::mem::replace(&mut self.links[link].ends[from].has_sent_frames, true)
+        {
             self.coverage.hit("hostile: frames");
             bytes = hostile::in_frames(&bytes, &mut self.tongue);
         }
