@@ -50,7 +50,8 @@ struct Seen {
 fn converse(bytes: &[u8], mut cut: impl FnMut(usize) -> usize) -> Seen {
     let id = SourceId::new("me").expect("an id");
     let mut replica = Replica::with_limits(id, LwwMap::new(), limits());
-    let mut session = Session::new(&mut replica, NOW_MS, SessionConfig::default());
+    let config = SessionConfig { compress: true, ..SessionConfig::default() };
+    let mut session = Session::new(&mut replica, NOW_MS, config);
     let mut events = Vec::new();
     let mut error = None;
     let mut rest = bytes;
@@ -91,11 +92,12 @@ fn comparable(mut events: Vec<SessionEvent>) -> Vec<SessionEvent> {
 const SWITCH: &[u8] =
     b"{\"id\":\"x\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n\"BINARY\"\n";
 
-/// The first byte says how the rest is cut. It is tried as lines, and as frames.
+/// The first byte says how the rest is cut. It is tried as lines, as frames, and as what is in a pack.
 pub fn run(data: &[u8]) {
     let Some((how, bytes)) = data.split_first() else { return };
     compare(*how, bytes);
     compare(*how, &[SWITCH, bytes].concat());
+    compare(*how, &[SWITCH, &pack(bytes)].concat());
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(update) = Update::from_json(text)
     {
@@ -103,6 +105,23 @@ pub fn run(data: &[u8]) {
         assert_eq!(update, again);
         assert_eq!(update.to_json(), again.to_json());
     }
+}
+
+/// A frame in which these bytes are compressed.
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let packed = zstd::bulk::compress(bytes, 1).expect("compresses");
+    let body = [&[7], &number(bytes.len())[..], &packed].concat();
+    [number(body.len()), body].concat()
+}
+
+fn number(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
 }
 
 fn compare(how: u8, bytes: &[u8]) {

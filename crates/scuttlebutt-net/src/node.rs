@@ -108,8 +108,8 @@ impl<M: Model + Send + 'static> Node<M> {
     /// Writes. Returns the update when it is accepted and, with a store, as durable as that promises;
     /// it then reaches every peer that stays. Readers of this node see it at once. Many writers at a
     /// time share the store's work. A node that [signs](Builder::sign_with) does so on the threads of its
-    /// callers: as many tasks as there are processors sign as much at a time. A caller that stops waiting
-    /// has written all the same.
+    /// callers: as many tasks as there are processors sign as much at a time. What comes from a peer while
+    /// it signs may be later, and supersede the write. A caller that stops waiting has written all the same.
     ///
     /// # Errors
     /// [`UpdateError`].

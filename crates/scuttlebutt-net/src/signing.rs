@@ -85,7 +85,7 @@ pub(crate) async fn sign_and_write<M: Model + Send + 'static>(
 ) -> Result<Written, LocalUpdateError> {
     for _ in 0..DRAFTS_MAX {
         let drafted = engine.shared.write(|replica| {
-            let draft = replica.draft(now_ms(), change.clone())?;
+            let draft = replica.draft(now_ms(), &change)?;
             Ok::<_, LocalUpdateError>((draft, engine.turns.take()))
         });
         let (draft, mut turn) = drafted?;

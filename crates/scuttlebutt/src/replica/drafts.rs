@@ -57,7 +57,7 @@ impl<M: Model> Replica<M> {
     ) -> Result<Update, LocalUpdateError> {
         let clock = self.clock.clone();
         let written = self
-            .draft(now_ms, change)
+            .draft(now_ms, &change)
             .and_then(|draft| Ok(draft.sign()?))
             .and_then(|signed| self.publish(now_ms, signed));
         if written.is_err() {
@@ -68,13 +68,14 @@ impl<M: Model> Replica<M> {
 
     /// The first half of a [`local_update`](Self::local_update) whose signature takes long: names the
     /// update. Sign it wherever, several at a time, and [`publish`](Self::publish) them in the order in
-    /// which they were drafted. One that is never published leaves no trace.
+    /// which they were drafted. One that is never published uses up its timestamp and leaves no other
+    /// trace.
     ///
     /// ```
     /// use scuttlebutt::{LocalUpdateError, LwwMap, Replica, SourceId};
     ///
     /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// let [first, second] = [1, 2].map(|n| replica.draft(100.0, LwwMap::set("k", &n).unwrap()).unwrap());
+    /// let [first, second] = [1, 2].map(|n| replica.draft(100.0, &LwwMap::set("k", &n).unwrap()).unwrap());
     /// assert!(replica.model().is_empty());
     ///
     /// let (first, second) = (first.sign()?, second.sign()?);
@@ -86,7 +87,7 @@ impl<M: Model> Replica<M> {
     ///
     /// # Errors
     /// [`LocalUpdateError`], as far as it can be told before there is a signature.
-    pub fn draft(&mut self, now_ms: f64, change: Change) -> Result<Draft, LocalUpdateError> {
+    pub fn draft(&mut self, now_ms: f64, change: &Change) -> Result<Draft, LocalUpdateError> {
         if self.own_history.is_awaited(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
@@ -99,7 +100,7 @@ impl<M: Model> Replica<M> {
             self.check_room(&self.id, self.sources.find(&self.id), change.as_json().len())?;
         }
         let timestamp = self.clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
-        let update = Update::new(&change, timestamp, self.id.clone());
+        let update = Update::new(change, timestamp, self.id.clone());
         Ok(Draft { update, signer: self.signer.clone() })
     }
 

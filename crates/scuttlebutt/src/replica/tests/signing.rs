@@ -68,7 +68,7 @@ fn a_write_that_is_not_signed_changes_nothing() {
 
 /// A draft that is signed, of the value `n`.
 fn drafted(r: &mut Replica<LwwMap>, n: i32) -> SignedDraft {
-    r.draft(NOW, LwwMap::set("k", &n).unwrap()).unwrap().sign().unwrap()
+    r.draft(NOW, &LwwMap::set("k", &n).unwrap()).unwrap().sign().unwrap()
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn what_waits_since_before_the_switch_is_counted_by_nobody() {
 #[cfg(feature = "zstd")]
 mod packs {
     use super::*;
-    use crate::wire::{FrameError, PACK_BYTES_MAX, pack};
+    use crate::wire::{PACK_BYTES_MAX, pack};
 
     const PACKS_DIGEST: &[u8] =
         b"{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1,\"zstd\":1}}\n";
@@ -324,90 +324,22 @@ mod packs {
         assert!(bytes > 2 * large.len());
     }
 
-    /// What a peer says that reads packs, and what becomes of it here.
-    fn hear(config: SessionConfig, digest: &[u8], frames: &[u8]) -> (usize, Option<SessionError>) {
-        let mut outcomes = [1, 1_000, usize::MAX].map(|portion| {
-            let mut r = replica("R");
-            let mut session = new_session(&mut r, config.clone());
-            session.receive(&mut r, NOW, &[digest, b"\"BINARY\"\n"].concat()).unwrap();
-            let mut portions = frames.chunks(portion);
-            let heard = portions.try_for_each(|bytes| {
-                session.receive(&mut r, NOW, bytes)?;
-                assert!(session.unfinished_bytes() <= 2 * PACK_BYTES_MAX);
-                Ok(())
-            });
-            (r.updates_held(), heard.err())
-        });
-        outcomes.sort_by_key(|(held, _)| *held);
-        assert_eq!(outcomes[0], outcomes[2], "however it is cut");
-        outcomes.into_iter().next().expect("three")
-    }
-
-    fn packed(frames: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        pack(frames, &mut out);
-        assert!(out.len() < frames.len(), "it is packed");
-        out
-    }
-
-    fn number(mut number: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
-        bytes
-    }
-
-    /// A pack, and how long it says that what is in it is.
-    fn claiming(len: usize, packed: &[u8]) -> Vec<u8> {
-        let body = [&[7], &number(len)[..], packed].concat();
-        [number(body.len()), body].concat()
-    }
-
-    /// Frames of A: its name, and as many updates.
-    fn frames(count: usize) -> Vec<u8> {
-        let mut frames = b"\x04\x02\"A\"".to_vec();
-        for n in 0..count as u32 {
-            // Not so alike that they are packed into next to nothing.
-            let change = format!("[\"key\",{}]", 1_000_000_000 + n.wrapping_mul(2_654_435_761) / 5);
-            frames.extend([2 + change.len() as u8, 0, 2]);
-            frames.extend_from_slice(change.as_bytes());
-        }
-        frames
-    }
-
+    /// Otherwise they are frames of a later version.
     #[test]
-    fn i8_what_is_no_pack_ends_the_session() {
-        let good = frames(200);
-        assert_eq!(hear(compressing(), PACKS_DIGEST, &packed(&good)), (1, None));
-        let zstd = |frames: &[u8]| zstd::bulk::compress(frames, 1).unwrap();
-        let failed = |error: FrameError| Some(SessionError::Decode(error.into()));
-        let many = [&good[..], &good[5..], &good[5..]].concat();
-        for (bytes, expected) in [
-            (claiming(good.len() + 1, &zstd(&good)), FrameError::Pack),
-            (claiming(good.len() - 1, &zstd(&good)), FrameError::Pack),
-            (claiming(good.len(), &zstd(&good)[1..]), FrameError::Pack),
-            (claiming(good.len(), &good), FrameError::Pack),
-            (claiming(600, b""), FrameError::Pack),
-            // More than a pack may hold, and more than so few bytes may hold.
-            (claiming(PACK_BYTES_MAX + 1, &zstd(&vec![0; PACK_BYTES_MAX + 1])), FrameError::Pack),
-            (claiming(PACK_BYTES_MAX, &zstd(&vec![0; PACK_BYTES_MAX])), FrameError::Pack),
-            // It ends within a frame.
-            (packed(&good[..good.len() - 1]), FrameError::Short),
-            (packed(&[&packed(&many)[..], &many].concat()), FrameError::PackInPack),
+    fn packs_are_read_where_both_announced_them() {
+        for (config, digest, is_compressed) in [
+            (compressing(), PACKS_DIGEST, true),
+            (compressing(), BINARY_DIGEST, false),
+            (SessionConfig::default(), PACKS_DIGEST, false),
         ] {
-            let (_, error) = hear(compressing(), PACKS_DIGEST, &bytes);
-            assert_eq!(error, failed(expected), "{:02x?}", &bytes[..8]);
+            let mut r = replica("R");
+            let mut session = new_session(&mut r, config);
+            session.receive(&mut r, NOW, &[digest, b"\"BINARY\"\n"].concat()).unwrap();
+            assert_eq!(session.is_compressed(), is_compressed);
+            let mut bytes = Vec::new();
+            assert!(pack(&b"\x01\x05".repeat(300), &mut bytes), "it is packed");
+            session.receive(&mut r, NOW, &bytes).unwrap();
+            assert_eq!(session.tally().histories_received > 0, is_compressed);
         }
-    }
-
-    /// For whoever did not agree on them they are frames of a later version.
-    #[test]
-    fn packs_that_were_not_agreed_on_are_passed_over() {
-        let bytes = [packed(&frames(200)), frames(1)].concat();
-        assert_eq!(hear(SessionConfig::default(), PACKS_DIGEST, &bytes), (1, None));
-        assert_eq!(hear(compressing(), BINARY_DIGEST, &bytes), (1, None));
     }
 }

@@ -128,6 +128,9 @@ impl Decoder {
     fn read(&mut self, body: &[u8], limits: &Limits) -> Result<Option<Frame>, DecodeError> {
         let mut rest = body;
         let (kind, slot) = Kind::split(number(&mut rest)?);
+        if kind != Kind::Pack && body.len() > frame_bytes_max(limits) {
+            return Err(too_long(limits));
+        }
         let frame = match kind {
             Kind::Update => {
                 let timestamp = self.timestamp(&mut rest)?;
@@ -231,9 +234,9 @@ impl Decoder {
     fn frame_len(&self, bytes: &mut &[u8], limits: &Limits) -> Result<Option<usize>, DecodeError> {
         let Some(len) = varint::read(bytes)? else { return Ok(None) };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        // A pack is no longer than what it holds.
+        // A pack holds several frames, and is no longer than they are.
         let packs = if self.reads_packs { PACK_BYTES_MAX } else { 0 };
-        if len > limits.line_bytes_max.max(packs).saturating_add(FRAME_EXCESS_BYTES) {
+        if len > frame_bytes_max(limits).max(packs) {
             return Err(too_long(limits));
         }
         Ok(Some(len))
@@ -267,6 +270,10 @@ impl Decoder {
         }
         Ok(entries.into_iter().collect())
     }
+}
+
+fn frame_bytes_max(limits: &Limits) -> usize {
+    limits.line_bytes_max.saturating_add(FRAME_EXCESS_BYTES)
 }
 
 fn too_long(limits: &Limits) -> DecodeError {

@@ -284,3 +284,110 @@ fn a_difference_may_go_either_way() {
     let error = decode_all(b"\x04\x02\"A\"\x03\x00\x001").expect_err("at zero");
     assert_eq!(error, FrameError::Timestamp.into());
 }
+
+#[cfg(feature = "zstd")]
+mod packs {
+    use super::*;
+    use crate::wire::binary::pack::{self, PACK_BYTES_MAX};
+
+    fn decode_packs(bytes: &[u8], limits: &Limits) -> Result<Vec<Frame>, DecodeError> {
+        let [byte_by_byte, at_once] = [1, usize::MAX].map(|portion| {
+            let mut decoder = Decoder::new(true);
+            let mut frames = Vec::new();
+            for mut portion in bytes.chunks(portion) {
+                while let Some(frame) = decoder.decode(&mut portion, limits)? {
+                    frames.push(frame);
+                }
+            }
+            decoder.finish()?;
+            Ok(frames)
+        });
+        assert_eq!(byte_by_byte, at_once);
+        at_once
+    }
+
+    fn packed(frames: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        assert!(pack::write(frames, &mut out), "it is packed");
+        out
+    }
+
+    fn zstd(frames: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(frames, 1).expect("compresses")
+    }
+
+    /// A pack, and how long it says that what is in it is.
+    fn claiming(len: usize, packed: &[u8]) -> Vec<u8> {
+        let mut body = vec![Kind::Pack as u8];
+        varint::write(len as u64, &mut body);
+        body.extend_from_slice(packed);
+        let mut out = Vec::new();
+        varint::write(body.len() as u64, &mut out);
+        out.extend(body);
+        out
+    }
+
+    /// So many updates of A, not so alike that they are packed into next to nothing.
+    fn updates(count: u32) -> Vec<u8> {
+        let (mut encoder, mut out, a) = (Encoder::default(), Vec::new(), source("A"));
+        for n in 0..count {
+            let change = Change::new(&("key", n.wrapping_mul(2_654_435_761))).expect("JSON");
+            let update = Update::new(&change, at(1.0 + f64::from(n)), a.clone());
+            encoder.update(&update, &a, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn a_pack_is_read_as_what_it_holds() {
+        let frames = updates(200);
+        let bytes = [packed(&frames), b"\x01\x05".to_vec()].concat();
+        let expected = decode_all(&[&frames[..], b"\x01\x05"].concat());
+        assert_eq!(decode_packs(&bytes, &Limits::default()), expected);
+        // Whoever agreed on none passes over it.
+        assert_eq!(decode_all(&bytes), Ok(vec![Frame::HistorySent]));
+        // What does not become shorter, or by too much, goes as it is.
+        for frames in [updates(3), b"\x01\x05".repeat(PACK_BYTES_MAX / 2), updates(20_000)] {
+            let mut out = Vec::new();
+            assert!(!pack::write(&frames, &mut out));
+            assert_eq!(out, frames);
+        }
+    }
+
+    #[test]
+    fn i8_what_is_no_pack_is_refused() {
+        let good = updates(200);
+        let pack_in_pack = [packed(&good), updates(600)].concat();
+        for (bytes, expected) in [
+            (claiming(good.len() + 1, &zstd(&good)), FrameError::Pack),
+            (claiming(good.len() - 1, &zstd(&good)), FrameError::Pack),
+            (claiming(good.len(), &zstd(&good)[1..]), FrameError::Pack),
+            (claiming(good.len(), &good), FrameError::Pack),
+            (claiming(600, b""), FrameError::Pack),
+            // More than a pack may hold, and more than so few bytes may hold.
+            (claiming(PACK_BYTES_MAX + 1, &zstd(&updates(20_000))), FrameError::Pack),
+            (claiming(PACK_BYTES_MAX, &zstd(&vec![0; PACK_BYTES_MAX])), FrameError::Pack),
+            // It ends within a frame.
+            (packed(&good[..good.len() - 1]), FrameError::Short),
+            (packed(&pack_in_pack), FrameError::PackInPack),
+        ] {
+            let error = decode_packs(&bytes, &Limits::default());
+            assert_eq!(error, Err(expected.into()), "{:02x?}", &bytes[..8]);
+        }
+    }
+
+    /// A pack may be longer than a line, what is in it may not.
+    #[test]
+    fn i8_frames_in_packs_are_bounded_as_others_are() {
+        let limits = Limits { line_bytes_max: 400, ..Limits::default() };
+        let frames = updates(200);
+        assert!(packed(&frames).len() > 500);
+        assert_eq!(decode_packs(&packed(&frames), &limits).map(|frames| frames.len()), Ok(200));
+        let sources: VersionVector =
+            (0..60).map(|n| (source(&format!("source {n}")), at(1.0 + f64::from(n)))).collect();
+        let mut mark = Vec::new();
+        Encoder::default().mark(sources.iter(), &mut mark);
+        let error = LimitExceeded::new(Bound::LineBytes, 400).into();
+        assert_eq!(decode_packs(&packed(&mark), &limits), Err(error));
+    }
+}
