@@ -1,17 +1,20 @@
 //! The file as the engine sees it, and when writes to it must have reached the disk.
 //!
-//! The engine asks for a sync at the end of each commit. Here it is decided whether that means one.
-//! This module knows nothing of what is written.
+//! The engine asks for a sync at the end of each commit. Here it is decided whether that means one, and
+//! room is made ready so that it is short. This module knows nothing of what is written.
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
-use std::sync::Arc;
+use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
+
+use crate::blank::{Blank, Fill};
+use crate::holes;
 
 /// What a confirmed update survives. To keep nothing, use no store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,15 +68,52 @@ pub(crate) struct Backend {
     file: FileBackend,
     sync: SyncSwitch,
     faults: Option<Arc<dyn Faults>>,
+    /// Locked while room is made, so that nobody writes there meanwhile.
+    room: Mutex<Room>,
+}
+
+/// What is known of parts of the file that are still to be filled, and the memory to do so.
+#[derive(Debug)]
+struct Room {
+    blank: Blank,
+    part: Vec<u8>,
 }
 
 impl Backend {
     pub(crate) fn new(
         file: File,
         sync: SyncSwitch,
+        fill_bytes: usize,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self, redb::DatabaseError> {
-        Ok(Self { file: FileBackend::new(file)?, sync, faults })
+        let len = file.metadata().map_err(redb::StorageError::from)?.len();
+        let holes = holes::of(&file, len, fill_bytes as u64);
+        let blank = Blank::new(fill_bytes as u64, len, &holes);
+        let room = Mutex::new(Room { blank, part: Vec::new() });
+        Ok(Self { file: FileBackend::new(file)?, sync, faults, room })
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fills the blank parts that are about to be written to. Only syncs gain by it.
+    fn make_room(&self, written: Range<u64>) {
+        let Room { blank, part } = &mut *self.room();
+        let fills = blank.take(written);
+        if !self.sync.is_on() {
+            return;
+        }
+        for Fill { range, is_hearsay } in fills {
+            part.clear();
+            part.resize(usize::try_from(range.end - range.start).unwrap_or(0), 0);
+            let is_blank =
+                !is_hearsay || self.file.read(range.start, part).is_ok() && is_zero(part);
+            if is_blank {
+                // If this fails, so will the write that it is done for.
+                let _ = self.file.write(range.start, part);
+            }
+        }
     }
 
     fn check(&self, operation: Operation) -> io::Result<()> {
@@ -81,7 +121,11 @@ impl Backend {
     }
 }
 
-type Range = Bound<u64>;
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |any, byte| any | byte) == 0
+}
+
+type Edge = Bound<u64>;
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
@@ -94,7 +138,10 @@ impl StorageBackend for Backend {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.check(Operation::Grow)?;
-        self.file.set_len(len)
+        let mut room = self.room();
+        self.file.set_len(len)?;
+        room.blank.resize(len);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -104,6 +151,7 @@ impl StorageBackend for Backend {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.check(Operation::Write)?;
+        self.make_room(offset..offset.saturating_add(data.len() as u64));
         self.file.write(offset, data)
     }
 
@@ -111,27 +159,154 @@ impl StorageBackend for Backend {
         self.file.close()
     }
 
-    fn try_lock_range(&self, start: Range, end: Range) -> Result<bool, BackendError> {
+    fn try_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
         self.file.try_lock_range(start, end)
     }
 
-    fn try_lock_shared_range(&self, start: Range, end: Range) -> Result<bool, BackendError> {
+    fn try_lock_shared_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
         self.file.try_lock_shared_range(start, end)
     }
 
-    fn lock_range(&self, start: Range, end: Range) -> Result<(), BackendError> {
+    fn lock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
         self.file.lock_range(start, end)
     }
 
-    fn lock_shared_range(&self, start: Range, end: Range) -> Result<(), BackendError> {
+    fn lock_shared_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
         self.file.lock_shared_range(start, end)
     }
 
-    fn unlock_range(&self, start: Range, end: Range) -> Result<(), BackendError> {
+    fn unlock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
         self.file.unlock_range(start, end)
     }
 
-    fn query_lock_range(&self, start: Range, end: Range) -> Result<bool, BackendError> {
+    fn query_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
         self.file.query_lock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FILL_BYTES: usize = 8192;
+
+    /// What the engine may do with its file.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Write { offset: u64, len: usize, byte: u8 },
+        Resize(u64),
+        SyncOrNot(bool),
+        Reopen,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let len_max = 10 * FILL_BYTES as u64;
+        prop_oneof![
+            8 => (0..len_max, 1..3 * FILL_BYTES, 1..=u8::MAX)
+                .prop_map(|(offset, len, byte)| Step::Write { offset, len, byte }),
+            2 => (1..len_max).prop_map(Step::Resize),
+            1 => any::<bool>().prop_map(Step::SyncOrNot),
+            1 => Just(Step::Reopen),
+        ]
+    }
+
+    fn open(path: &Path, sync: &SyncSwitch, fill_bytes: usize) -> Backend {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
+        Backend::new(file, sync.clone(), fill_bytes, None).unwrap()
+    }
+
+    proptest! {
+        /// A file that is filled ahead has the bytes of one that is not.
+        #[test]
+        fn filling_changes_no_byte(steps in prop::collection::vec(step(), 1..40)) {
+            static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("scuttlebutt-backend-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let sync = SyncSwitch::on();
+            let mut backend = open(&path, &sync, FILL_BYTES);
+            let mut expected: Vec<u8> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Write { offset, len, byte } => {
+                        let start = (offset as usize).min(expected.len());
+                        let end = (start + len).min(expected.len());
+                        backend.write(start as u64, &vec![byte; end - start]).unwrap();
+                        expected[start..end].fill(byte);
+                    }
+                    Step::Resize(len) => {
+                        backend.set_len(len).unwrap();
+                        expected.resize(len as usize, 0);
+                    }
+                    Step::SyncOrNot(is_on) => sync.set(is_on),
+                    Step::Reopen => {
+                        backend.close().unwrap();
+                        drop(backend);
+                        backend = open(&path, &sync, FILL_BYTES);
+                    }
+                }
+                prop_assert_eq!(backend.len().unwrap(), expected.len() as u64);
+                let mut found = vec![0; expected.len()];
+                backend.read(0, &mut found).unwrap();
+                prop_assert!(found == expected);
+            }
+            drop(backend);
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_hole_after_all_is_kept() {
+        let path = std::env::temp_dir()
+            .join(format!("scuttlebutt-backend-hearsay-{}", std::process::id()));
+        let backend = open(&path, &SyncSwitch::on(), FILL_BYTES);
+        let len = FILL_BYTES as u64;
+        backend.set_len(len).unwrap();
+        backend.write(5000, &[1; 10]).unwrap();
+        backend.room().blank = Blank::new(len, len, &[Range { start: 0, end: len }]);
+        backend.write(0, &[2; 10]).unwrap();
+        let mut found = [0; 10];
+        backend.read(5000, &mut found).unwrap();
+        assert_eq!(found, [1; 10]);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// Bytes of the file system that a file takes which one page was written to.
+    #[cfg(target_os = "linux")]
+    fn bytes_taken(name: &str, fill_bytes: usize, is_synced: bool, grows_in_use: bool) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+
+        let name = format!("scuttlebutt-backend-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let sync = SyncSwitch::on();
+        sync.set(is_synced);
+        let mut backend = open(&path, &sync, fill_bytes);
+        backend.set_len(1 << 20).unwrap();
+        if !grows_in_use {
+            backend.close().unwrap();
+            drop(backend);
+            backend = open(&path, &sync, fill_bytes);
+        }
+        backend.write(300 << 10, &[1; 4096]).unwrap();
+        backend.file.sync_data().unwrap();
+        let taken = 512 * std::fs::metadata(&path).unwrap().blocks();
+        std::fs::remove_file(&path).unwrap();
+        taken
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn room_is_made_where_a_sync_gains_by_it() {
+        let part = 256 << 10;
+        assert!(bytes_taken("grown", part, true, true) >= part as u64, "where it grew");
+        assert!(bytes_taken("hole", part, true, false) >= part as u64, "where a hole was found");
+        assert!(bytes_taken("buffered", part, false, true) < part as u64, "without syncs");
+        assert!(bytes_taken("never", 0, true, true) < part as u64, "with none wished for");
     }
 }

@@ -41,11 +41,13 @@
 mod backend;
 mod backup;
 mod batch;
+mod blank;
 mod block;
 mod blocks;
 mod contained;
 mod damage;
 mod error;
+mod holes;
 mod inspect;
 mod limits;
 mod load;

@@ -192,7 +192,8 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let own = file.try_clone().map_err(|error| StoreError::io(path, DOING, error))?;
         let sync = SyncSwitch::on();
-        let backend = Backend::new(file, sync.clone(), faults).at(path, DOING)?;
+        let backend =
+            Backend::new(file, sync.clone(), limits.fill_bytes, faults).at(path, DOING)?;
         let recovered = Arc::new(AtomicBool::new(false));
         let witness = recovered.clone();
         let opened = guarded(path, || {
