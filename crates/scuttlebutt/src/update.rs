@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use serde::Serialize;
+use smallvec::SmallVec;
 use triomphe::{Arc, ThinArc};
 
 use crate::json::{self, JsonError, TextLimits};
@@ -81,45 +82,101 @@ pub struct Update(ThinArc<Head, u8>);
 struct Head {
     source: SourceId,
     timestamp: Timestamp,
-    change_len: u32,
-    /// Where the extras begin in the text: `change,timestamp` and then, if anything follows the
-    /// source, `,extra…`. That is all that is sent of an update except its source.
-    stamped_len: u32,
+}
+
+/// Where the text of an update is cut: `change,timestamp` and then, if anything follows the source,
+/// `,extra…`. That is all that is sent of an update except its source.
+///
+/// It stands behind the text, in one byte for most updates: see [`write`](Self::write).
+#[derive(Clone, Copy)]
+struct Cuts {
+    change_len: usize,
+    stamped_len: usize,
+    text_len: usize,
+}
+
+impl Cuts {
+    /// Set in the last byte if bytes before it say how long the extras are.
+    const HAS_EXTRAS: u8 = 0x80;
+
+    fn of_parts(parts: UpdateParts<'_>) -> Self {
+        let UpdateParts { text, change_len, stamped_len } = parts;
+        Self { change_len, stamped_len, text_len: text.len() }
+    }
+
+    /// Length of the timestamp with its comma.
+    fn stamp_len(self) -> Option<u8> {
+        let len = self.stamped_len.checked_sub(self.change_len)?;
+        u8::try_from(len).ok().filter(|len| *len < Self::HAS_EXTRAS)
+    }
+
+    /// Length of what follows the source, with its commas.
+    fn extras_len(self) -> Option<u32> {
+        let len = self.text_len.checked_sub(self.stamped_len)?;
+        u32::try_from(len).ok()
+    }
+
+    /// Appends the cuts to the text that they are of: the length of the extras, if there are any, in four
+    /// bytes, and that of the timestamp in one.
+    fn write(self, out: &mut impl Extend<u8>) {
+        let stamp_len = self.stamp_len().expect("a number that was printed is short");
+        match self.extras_len().expect("extras are shorter than 4 GiB") {
+            0 => out.extend([stamp_len]),
+            extras_len => {
+                out.extend(extras_len.to_le_bytes());
+                out.extend([stamp_len | Self::HAS_EXTRAS]);
+            }
+        }
+    }
+
+    /// The cuts of a text that they were written behind.
+    fn read(bytes: &[u8]) -> Self {
+        let (text_len, extras_len, stamp_len) = match bytes {
+            [text @ .., a, b, c, d, last] if last & Self::HAS_EXTRAS != 0 => {
+                let extras_len = u32::from_le_bytes([*a, *b, *c, *d]);
+                (text.len(), extras_len as usize, last ^ Self::HAS_EXTRAS)
+            }
+            [text @ .., last] => (text.len(), 0, *last),
+            [] => (0, 0, 0),
+        };
+        let stamped_len = text_len - extras_len;
+        Self { change_len: stamped_len - usize::from(stamp_len), stamped_len, text_len }
+    }
 }
 
 impl Update {
     /// The update by which `source` wrote `change` at `timestamp`.
     ///
-    /// # Panics
-    /// When the change is longer than 4 GiB.
     #[must_use]
     pub fn new(change: &Change, timestamp: Timestamp, source: SourceId) -> Self {
         let change = change.as_json();
-        let mut text = String::with_capacity(change.len() + 24);
+        let mut text = String::with_capacity(change.len() + 32);
         text.push_str(change);
         text.push(',');
         timestamp.write_json(&mut text);
-        Self::from_text(source, timestamp, change.len(), text.len(), &text)
+        let cuts = Cuts { change_len: change.len(), stamped_len: text.len(), text_len: text.len() };
+        let mut bytes = text.into_bytes();
+        cuts.write(&mut bytes);
+        Self(ThinArc::from_header_and_slice(Head { source, timestamp }, &bytes))
     }
 
-    fn from_text(
-        source: SourceId,
-        timestamp: Timestamp,
-        change_len: usize,
-        stamped_len: usize,
-        text: &str,
-    ) -> Self {
-        let stamped_len = u32::try_from(stamped_len).expect("a change is shorter than 4 GiB");
-        let head = Head { source, timestamp, change_len: change_len as u32, stamped_len };
-        Self(ThinArc::from_header_and_slice(head, text.as_bytes()))
+    /// Puts together what is known to fit.
+    fn cut(source: SourceId, timestamp: Timestamp, parts: UpdateParts<'_>) -> Self {
+        let mut bytes = SmallVec::<[u8; 256]>::from_slice(parts.text.as_bytes());
+        Cuts::of_parts(parts).write(&mut bytes);
+        Self(ThinArc::from_header_and_slice(Head { source, timestamp }, &bytes))
     }
 
     fn head(&self) -> &Head {
         &self.0.header.header
     }
 
+    fn cuts(&self) -> Cuts {
+        Cuts::read(&self.0.slice)
+    }
+
     fn text(&self) -> &[u8] {
-        &self.0.slice
+        &self.0.slice[..self.cuts().text_len]
     }
 
     /// Reads an update from its wire line (without the newline).
@@ -171,23 +228,20 @@ impl Update {
         parts: UpdateParts<'_>,
     ) -> Option<Self> {
         let UpdateParts { text, change_len, stamped_len } = parts;
-        let fits = change_len <= stamped_len
-            && text.is_char_boundary(change_len)
+        let cuts = Cuts::of_parts(parts);
+        let fits = text.is_char_boundary(change_len)
             && text.is_char_boundary(stamped_len)
-            && u32::try_from(stamped_len).is_ok();
-        fits.then(|| Self::from_text(source, timestamp, change_len, stamped_len, text))
+            && cuts.stamp_len().is_some()
+            && cuts.extras_len().is_some();
+        fits.then(|| Self::cut(source, timestamp, parts))
     }
 
     /// Its text and where that is cut, beside its [`source`](Self::source) and its
     /// [`timestamp`](Self::timestamp).
     #[must_use]
     pub fn parts(&self) -> UpdateParts<'_> {
-        let Head { change_len, stamped_len, .. } = self.head();
-        UpdateParts {
-            text: as_str(self.text()),
-            change_len: *change_len as usize,
-            stamped_len: *stamped_len as usize,
-        }
+        let Cuts { change_len, stamped_len, .. } = self.cuts();
+        UpdateParts { text: as_str(self.text()), change_len, stamped_len }
     }
 
     /// Reads an update from canonical text that is known to be an array.
@@ -225,7 +279,8 @@ impl Update {
                 &joined
             }
         };
-        Ok(Self::from_text(source, timestamp, change.len(), stamped.len(), body))
+        let (change_len, stamped_len) = (change.len(), stamped.len());
+        Ok(Self::cut(source, timestamp, UpdateParts { text: body, change_len, stamped_len }))
     }
 
     /// Who wrote it.
@@ -250,18 +305,19 @@ impl Update {
 
     /// The bytes of [`change`](Self::change), not looked at.
     pub(crate) fn change_bytes(&self) -> &[u8] {
-        &self.text()[..self.head().change_len as usize]
+        &self.0.slice[..self.cuts().change_len]
     }
 
     /// What follows the source on the wire, each element with its comma before it; not looked at.
     pub(crate) fn extras_bytes(&self) -> &[u8] {
-        &self.text()[self.head().stamped_len as usize..]
+        let Cuts { stamped_len, text_len, .. } = self.cuts();
+        &self.0.slice[stamped_len..text_len]
     }
 
     /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.
     #[must_use]
     pub fn extras(&self) -> Vec<String> {
-        let extras = as_str(&self.text()[self.head().stamped_len as usize..]);
+        let extras = as_str(self.extras_bytes());
         let array = format!("[{}]", extras.strip_prefix(',').unwrap_or(extras));
         json::elements(&array).map(str::to_owned).collect()
     }
@@ -278,10 +334,10 @@ impl Update {
     #[must_use]
     pub fn signed(&self, signature: &str) -> Self {
         let literal = json::JsString::from(signature).to_json_literal();
-        let head = self.head();
-        let text = [as_str(self.text()), ",", &literal].concat();
-        let (change_len, stamped_len) = (head.change_len as usize, head.stamped_len as usize);
-        Self::from_text(head.source.clone(), head.timestamp, change_len, stamped_len, &text)
+        let parts = self.parts();
+        let text = [parts.text, ",", &literal].concat();
+        let parts = UpdateParts { text: &text, ..parts };
+        Self::cut(self.source().clone(), self.timestamp(), parts)
     }
 
     /// Its name: no two different updates share one, unless a source that signs has
@@ -342,7 +398,8 @@ impl Update {
     /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        let (stamped, extras) = self.text().split_at(self.head().stamped_len as usize);
+        let Cuts { stamped_len, text_len, .. } = self.cuts();
+        let (stamped, extras) = self.0.slice[..text_len].split_at(stamped_len);
         out.push(b'[');
         out.extend_from_slice(stamped);
         out.push(b',');
@@ -367,7 +424,7 @@ impl Update {
 
     /// Bytes that this update occupies.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.text().len() + size_of::<Head>() + 2 * size_of::<usize>()
+        self.0.slice.len() + size_of::<Head>() + 2 * size_of::<usize>()
     }
 }
 
@@ -391,7 +448,7 @@ impl PartialEq for Update {
     fn eq(&self, other: &Self) -> bool {
         self.timestamp() == other.timestamp()
             && self.source() == other.source()
-            && self.text() == other.text()
+            && self.0.slice == other.0.slice
     }
 }
 
@@ -469,5 +526,48 @@ impl Limits {
     /// The bounds that apply to any JSON text.
     pub(crate) fn text(&self) -> TextLimits {
         TextLimits { nesting_depth_max: self.nesting_depth_max }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_found_again_whatever_follows_the_source() {
+        for extras in ["", r#","""#, r#","sgn=",null,[1]"#, &format!(",\"{}\"", "s".repeat(70_000))]
+        {
+            for change in ["1", r#"["k","v"]"#, &format!("\"{}\"", "c".repeat(70_000))] {
+                let line = format!("[{change},1.5e+300,\"A\"{extras}]");
+                let update = Update::from_json(&line).unwrap();
+                assert_eq!(update.change(), change);
+                assert_eq!(update.extras_bytes(), extras.as_bytes());
+                assert_eq!(update.to_json(), line);
+                let parts = update.parts();
+                let again = Update::from_parts(update.source().clone(), update.timestamp(), parts);
+                assert_eq!(again.unwrap(), update);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_make_no_update() {
+        let (source, timestamp) = (SourceId::new("A").unwrap(), Timestamp::new(1.0).unwrap());
+        let text = &"1,".repeat(200);
+        let made = |change_len, stamped_len| {
+            let parts = UpdateParts { text, change_len, stamped_len };
+            Update::from_parts(source.clone(), timestamp, parts).is_some()
+        };
+        assert!(made(1, 3) && made(0, 0) && made(1, 128) && made(300, 400));
+        assert!(!made(3, 1), "ends before it begins");
+        assert!(!made(1, 129), "no timestamp is that long");
+        assert!(!made(1, 401) && !made(401, 402), "beyond the text");
+        assert!(!made(1, usize::MAX) && !made(usize::MAX, 1));
+    }
+
+    #[test]
+    fn most_updates_take_a_byte_for_their_cuts() {
+        let update = Update::from_json(r#"[["k",1],100,"A"]"#).unwrap();
+        assert_eq!(update.heap_bytes(), r#"["k",1],100"#.len() + 1 + 4 * size_of::<usize>());
     }
 }
