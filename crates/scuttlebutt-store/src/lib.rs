@@ -47,7 +47,7 @@ mod blocks;
 mod contained;
 mod damage;
 mod error;
-mod holes;
+mod file_system;
 mod inspect;
 mod limits;
 mod load;

@@ -146,7 +146,6 @@ impl Cuts {
 
 impl Update {
     /// The update by which `source` wrote `change` at `timestamp`.
-    ///
     #[must_use]
     pub fn new(change: &Change, timestamp: Timestamp, source: SourceId) -> Self {
         let change = change.as_json();
@@ -331,6 +330,9 @@ impl Update {
     /// assert_eq!(update.signed("sgn=").to_json(), r#"[["k",1],100,"A","sgn="]"#);
     /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
+    ///
+    /// # Panics
+    /// When all that follows the source is longer than 4 GiB.
     #[must_use]
     pub fn signed(&self, signature: &str) -> Self {
         let literal = json::JsString::from(signature).to_json_literal();
