@@ -44,6 +44,12 @@ impl Timestamp {
         }
     }
 
+    /// What [`as_millis`](Self::as_millis) gave before.
+    pub(crate) fn of_positive(millis: f64) -> Self {
+        debug_assert!(millis.is_finite() && millis > 0.0);
+        Self(millis)
+    }
+
     /// The number of milliseconds.
     #[must_use]
     pub fn as_millis(self) -> f64 {

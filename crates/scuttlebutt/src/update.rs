@@ -7,8 +7,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use memchr::memrchr;
 use serde::Serialize;
-use smallvec::SmallVec;
 use triomphe::{Arc, ThinArc};
 
 use crate::json::{self, JsonError, TextLimits};
@@ -79,69 +79,14 @@ impl Change {
 pub struct Update(ThinArc<Head, u8>);
 
 /// What stands before the text in the one allocation of an update.
+///
+/// The text is `change,timestamp`, which is all that is sent of most updates except their source. Where the
+/// change ends is not kept: at the last comma, since there is none in a number. If anything follows the source,
+/// it follows here as `,extra…`, and behind it stands how long that is, in eight bytes.
 struct Head {
     source: SourceId,
-    timestamp: Timestamp,
-}
-
-/// Where the text of an update is cut: `change,timestamp` and then, if anything follows the source,
-/// `,extra…`. That is all that is sent of an update except its source.
-///
-/// It stands behind the text, in one byte for most updates: see [`write`](Self::write).
-#[derive(Clone, Copy)]
-struct Cuts {
-    change_len: usize,
-    stamped_len: usize,
-    text_len: usize,
-}
-
-impl Cuts {
-    /// Set in the last byte if bytes before it say how long the extras are.
-    const HAS_EXTRAS: u8 = 0x80;
-
-    fn of_parts(parts: UpdateParts<'_>) -> Self {
-        let UpdateParts { text, change_len, stamped_len } = parts;
-        Self { change_len, stamped_len, text_len: text.len() }
-    }
-
-    /// Length of the timestamp with its comma.
-    fn stamp_len(self) -> Option<u8> {
-        let len = self.stamped_len.checked_sub(self.change_len)?;
-        u8::try_from(len).ok().filter(|len| *len < Self::HAS_EXTRAS)
-    }
-
-    /// Length of what follows the source, with its commas.
-    fn extras_len(self) -> Option<u32> {
-        let len = self.text_len.checked_sub(self.stamped_len)?;
-        u32::try_from(len).ok()
-    }
-
-    /// Appends the cuts to the text that they are of: the length of the extras, if there are any, in four
-    /// bytes, and that of the timestamp in one.
-    fn write(self, out: &mut impl Extend<u8>) {
-        let stamp_len = self.stamp_len().expect("a number that was printed is short");
-        match self.extras_len().expect("extras are shorter than 4 GiB") {
-            0 => out.extend([stamp_len]),
-            extras_len => {
-                out.extend(extras_len.to_le_bytes());
-                out.extend([stamp_len | Self::HAS_EXTRAS]);
-            }
-        }
-    }
-
-    /// The cuts of a text that they were written behind.
-    fn read(bytes: &[u8]) -> Self {
-        let (text_len, extras_len, stamp_len) = match bytes {
-            [text @ .., a, b, c, d, last] if last & Self::HAS_EXTRAS != 0 => {
-                let extras_len = u32::from_le_bytes([*a, *b, *c, *d]);
-                (text.len(), extras_len as usize, last ^ Self::HAS_EXTRAS)
-            }
-            [text @ .., last] => (text.len(), 0, *last),
-            [] => (0, 0, 0),
-        };
-        let stamped_len = text_len - extras_len;
-        Self { change_len: stamped_len - usize::from(stamp_len), stamped_len, text_len }
-    }
+    /// In milliseconds; negative if anything follows the source.
+    signed_millis: f64,
 }
 
 impl Update {
@@ -153,29 +98,43 @@ impl Update {
         text.push_str(change);
         text.push(',');
         timestamp.write_json(&mut text);
-        let cuts = Cuts { change_len: change.len(), stamped_len: text.len(), text_len: text.len() };
-        let mut bytes = text.into_bytes();
-        cuts.write(&mut bytes);
-        Self(ThinArc::from_header_and_slice(Head { source, timestamp }, &bytes))
+        Self::plain(source, timestamp, &text)
     }
 
-    /// Puts together what is known to fit.
-    fn cut(source: SourceId, timestamp: Timestamp, parts: UpdateParts<'_>) -> Self {
-        let mut bytes = SmallVec::<[u8; 256]>::from_slice(parts.text.as_bytes());
-        Cuts::of_parts(parts).write(&mut bytes);
-        Self(ThinArc::from_header_and_slice(Head { source, timestamp }, &bytes))
+    /// One that nothing follows the source of.
+    fn plain(source: SourceId, timestamp: Timestamp, text: &str) -> Self {
+        let head = Head { source, signed_millis: timestamp.as_millis() };
+        Self(ThinArc::from_header_and_slice(head, text.as_bytes()))
+    }
+
+    /// One with these extras, each with its comma before it.
+    fn with_extras(source: SourceId, timestamp: Timestamp, stamped: &str, extras: &str) -> Self {
+        if extras.is_empty() {
+            return Self::plain(source, timestamp, stamped);
+        }
+        let extras_len = (extras.len() as u64).to_le_bytes();
+        let bytes = [stamped.as_bytes(), extras.as_bytes(), &extras_len].concat();
+        let head = Head { source, signed_millis: -timestamp.as_millis() };
+        Self(ThinArc::from_header_and_slice(head, &bytes))
     }
 
     fn head(&self) -> &Head {
         &self.0.header.header
     }
 
-    fn cuts(&self) -> Cuts {
-        Cuts::read(&self.0.slice)
+    /// `change,timestamp`, and what follows the source on the wire, each element with its comma before it.
+    fn split(&self) -> (&[u8], &[u8]) {
+        if self.head().signed_millis > 0.0 {
+            return (&self.0.slice, &[]);
+        }
+        let (text, extras_len) = self.0.slice.split_last_chunk().unwrap_or((&[], &[0; 8]));
+        text.split_at(text.len() - u64::from_le_bytes(*extras_len) as usize)
     }
 
+    /// The text, from the beginning of the change to the end of the extras.
     fn text(&self) -> &[u8] {
-        &self.0.slice[..self.cuts().text_len]
+        let (stamped, extras) = self.split();
+        &self.0.slice[..stamped.len() + extras.len()]
     }
 
     /// Reads an update from its wire line (without the newline).
@@ -208,7 +167,7 @@ impl Update {
     /// Puts together again what [`parts`](Self::parts) took apart, for a store that knows by a
     /// checksum that it did. Nothing is read or checked but that the lengths fit the text.
     ///
-    /// Parts that never were an update's make one that makes no sense, but no panic.
+    /// Parts that never were an update's make none, or one that makes no sense, but no panic.
     ///
     /// ```
     /// use scuttlebutt::{Update, UpdateParts};
@@ -227,19 +186,17 @@ impl Update {
         parts: UpdateParts<'_>,
     ) -> Option<Self> {
         let UpdateParts { text, change_len, stamped_len } = parts;
-        let cuts = Cuts::of_parts(parts);
-        let fits = text.is_char_boundary(change_len)
-            && text.is_char_boundary(stamped_len)
-            && cuts.stamp_len().is_some()
-            && cuts.extras_len().is_some();
-        fits.then(|| Self::cut(source, timestamp, parts))
+        let (stamped, extras) = text.split_at_checked(stamped_len)?;
+        let fits = memrchr(b',', stamped.as_bytes()) == Some(change_len);
+        fits.then(|| Self::with_extras(source, timestamp, stamped, extras))
     }
 
     /// Its text and where that is cut, beside its [`source`](Self::source) and its
     /// [`timestamp`](Self::timestamp).
     #[must_use]
     pub fn parts(&self) -> UpdateParts<'_> {
-        let Cuts { change_len, stamped_len, .. } = self.cuts();
+        let stamped_len = self.split().0.len();
+        let change_len = self.change_bytes().len();
         UpdateParts { text: as_str(self.text()), change_len, stamped_len }
     }
 
@@ -249,7 +206,7 @@ impl Update {
         sources: &mut RecentSources,
     ) -> Result<Self, InvalidUpdate> {
         let mut elements = json::elements(text);
-        let (Some(change), Some(timestamp), Some(literal)) =
+        let (Some(_), Some(timestamp), Some(literal)) =
             (elements.next(), elements.next(), elements.next())
         else {
             return Err(InvalidUpdate::TooShort);
@@ -270,16 +227,7 @@ impl Update {
         let extras = text[source_start + literal.len()..].strip_suffix(']');
         let extras = extras.ok_or(InvalidUpdate::TooShort)?;
         let source = sources.get(literal).ok_or(InvalidUpdate::SourceName)?;
-        let joined;
-        let body = match extras {
-            "" => stamped,
-            _ => {
-                joined = [stamped, extras].concat();
-                &joined
-            }
-        };
-        let (change_len, stamped_len) = (change.len(), stamped.len());
-        Ok(Self::cut(source, timestamp, UpdateParts { text: body, change_len, stamped_len }))
+        Ok(Self::with_extras(source, timestamp, stamped, extras))
     }
 
     /// Who wrote it.
@@ -291,7 +239,7 @@ impl Update {
     /// When it was written.
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
-        self.head().timestamp
+        Timestamp::of_positive(self.head().signed_millis.abs())
     }
 
     /// The change, as canonical JSON text.
@@ -302,15 +250,20 @@ impl Update {
         as_str(self.change_bytes())
     }
 
-    /// The bytes of [`change`](Self::change), not looked at.
+    /// The bytes of [`change`](Self::change), not looked at but for the comma behind them.
     pub(crate) fn change_bytes(&self) -> &[u8] {
-        &self.0.slice[..self.cuts().change_len]
+        let (stamped, _) = self.split();
+        &stamped[..memrchr(b',', stamped).unwrap_or(0)]
+    }
+
+    /// The bytes of [`change`](Self::change) and more behind them, for whoever looks at its beginning only.
+    pub(crate) fn bytes_from_change(&self) -> &[u8] {
+        &self.0.slice
     }
 
     /// What follows the source on the wire, each element with its comma before it; not looked at.
     pub(crate) fn extras_bytes(&self) -> &[u8] {
-        let Cuts { stamped_len, text_len, .. } = self.cuts();
-        &self.0.slice[stamped_len..text_len]
+        self.split().1
     }
 
     /// What follows the source on the wire, as JSON texts: index 0 is the original's signature.
@@ -330,16 +283,12 @@ impl Update {
     /// assert_eq!(update.signed("sgn=").to_json(), r#"[["k",1],100,"A","sgn="]"#);
     /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
-    ///
-    /// # Panics
-    /// When all that follows the source is longer than 4 GiB.
     #[must_use]
     pub fn signed(&self, signature: &str) -> Self {
         let literal = json::JsString::from(signature).to_json_literal();
-        let parts = self.parts();
-        let text = [parts.text, ",", &literal].concat();
-        let parts = UpdateParts { text: &text, ..parts };
-        Self::cut(self.source().clone(), self.timestamp(), parts)
+        let (stamped, extras) = self.split();
+        let extras = [as_str(extras), ",", &literal].concat();
+        Self::with_extras(self.source().clone(), self.timestamp(), as_str(stamped), &extras)
     }
 
     /// Its name: no two different updates share one, unless a source that signs has
@@ -400,8 +349,7 @@ impl Update {
     /// # Ok::<(), scuttlebutt::UpdateError>(())
     /// ```
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        let Cuts { stamped_len, text_len, .. } = self.cuts();
-        let (stamped, extras) = self.0.slice[..text_len].split_at(stamped_len);
+        let (stamped, extras) = self.split();
         out.push(b'[');
         out.extend_from_slice(stamped);
         out.push(b',');
@@ -450,7 +398,7 @@ impl PartialEq for Update {
     fn eq(&self, other: &Self) -> bool {
         self.timestamp() == other.timestamp()
             && self.source() == other.source()
-            && self.0.slice == other.0.slice
+            && self.split() == other.split()
     }
 }
 
@@ -555,21 +503,21 @@ mod tests {
     #[test]
     fn parts_that_do_not_fit_make_no_update() {
         let (source, timestamp) = (SourceId::new("A").unwrap(), Timestamp::new(1.0).unwrap());
-        let text = &"1,".repeat(200);
-        let made = |change_len, stamped_len| {
+        let made = |text, change_len, stamped_len| {
             let parts = UpdateParts { text, change_len, stamped_len };
             Update::from_parts(source.clone(), timestamp, parts).is_some()
         };
-        assert!(made(1, 3) && made(0, 0) && made(1, 128) && made(300, 400));
-        assert!(!made(3, 1), "ends before it begins");
-        assert!(!made(1, 129), "no timestamp is that long");
-        assert!(!made(1, 401) && !made(401, 402), "beyond the text");
-        assert!(!made(1, usize::MAX) && !made(usize::MAX, 1));
+        let text = r#"["k",1],100,"é""#;
+        assert!(made(text, 7, 11));
+        assert!(!made(text, 11, 7), "ends before it begins");
+        assert!(!made(text, 4, 11) && !made(text, 8, 11) && !made("1", 0, 1), "at no comma");
+        assert!(!made(text, 7, 14), "within a character");
+        assert!(!made(text, 7, 100) && !made(text, 7, usize::MAX) && !made(text, usize::MAX, 11));
     }
 
     #[test]
-    fn most_updates_take_a_byte_for_their_cuts() {
+    fn where_most_updates_are_cut_takes_no_room() {
         let update = Update::from_json(r#"[["k",1],100,"A"]"#).unwrap();
-        assert_eq!(update.heap_bytes(), r#"["k",1],100"#.len() + 1 + 4 * size_of::<usize>());
+        assert_eq!(update.heap_bytes(), r#"["k",1],100"#.len() + 4 * size_of::<usize>());
     }
 }

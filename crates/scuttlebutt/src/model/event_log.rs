@@ -181,7 +181,7 @@ enum Name {
 
 /// Which name an event has, if the update is one. Looks at no more than that takes.
 fn name_of(update: &Update) -> Option<Name> {
-    let change = update.change_bytes();
+    let change = update.bytes_from_change();
     let is_proto = if change.starts_with(b"[\"") {
         change.starts_with(b"[\"__proto__\"")
     } else if change.starts_with(b"[") {

@@ -274,7 +274,7 @@ fn parts(change: &str) -> Option<(Option<&str>, Option<&str>)> {
 /// The bytes of the key that an update writes, as [`JsString`] has them. They stand in the update, unless
 /// the key is written with escapes or is no string.
 fn key_of(update: &Update) -> Cow<'_, [u8]> {
-    if let Some(literal) = update.change_bytes().strip_prefix(b"[\"")
+    if let Some(literal) = update.bytes_from_change().strip_prefix(b"[\"")
         && let Some(end) = memchr2(b'"', b'\\', literal)
         && literal[end] == b'"'
     {
@@ -289,7 +289,7 @@ fn key_of(update: &Update) -> Cow<'_, [u8]> {
 fn with_key(key: &[u8]) -> impl Fn(&Update) -> Ordering {
     let is_plain = memchr2(b'"', b'\\', key).is_none();
     move |held| {
-        let plainly = is_plain.then(|| compare_plain(held.change_bytes(), key)).flatten();
+        let plainly = is_plain.then(|| compare_plain(held.bytes_from_change(), key)).flatten();
         plainly.unwrap_or_else(|| json::compare(&key_of(held), key))
     }
 }
