@@ -62,7 +62,7 @@ fn every_row_names_tests_and_limits_that_exist() {
 fn the_check_can_fail() {
     assert!(has_test("#[test]\nfn a() {}", "a"));
     assert!(has_test("    #[tokio::test]\n    async fn a() {}", "a"));
-    assert!(!has_test("#[test]\n#[ignore]\nfn a() {}", "a"));
+    assert!(!has_test("#[test]\n#[ignore]\nfn a() {}", "a")); // text to search: no test is ignored here
     assert!(!has_test("fn a() {}", "a"));
     assert!(!has_test("#[test]\nfn b() {}", "a"));
 }

@@ -16,9 +16,8 @@ use tokio::sync::watch;
 pub(crate) struct Shared<M> {
     held: Mutex<Held<M>>,
     bell: watch::Sender<()>,
-    /// Apart from the bell, which also rings for every write: hundreds of writers that wait for their own
-    /// would wake one another each time.
-    /// Everything below it is as durable as the store promises.
+    /// Everything below it is as durable as the store promises. Apart from the bell, which also rings for
+    /// writes: hundreds of writers that wait for their own would wake one another each time.
     durable: watch::Sender<u64>,
     /// Why the store will get no further.
     failure: OnceLock<Arc<StoreError>>,

@@ -25,7 +25,7 @@ pub struct StoreLimits {
 
     /// Bytes that are filled with zeros at once where the file has grown, before the first of them is used.
     /// Default 256 KiB, which are also kept in memory. The file system then records where they lie once and not
-    /// with every sync, which makes commits of a few hundred updates a fifth faster on ext4 and more on XFS.
+    /// with every sync, which makes commits of a few hundred updates a fifth faster on ext4.
     /// With 0 nothing is filled, and nothing is on file systems that are known never to write to one place
     /// twice (btrfs, ZFS, bcachefs).
     pub fill_bytes: usize,

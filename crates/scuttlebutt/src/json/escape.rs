@@ -72,7 +72,7 @@ pub(super) fn read_escape(bytes: &[u8], at: usize) -> Result<Escape, JsonError> 
     }
 }
 
-/// Reads the four hexadecimal digits of the `\uXXXX` whose backslash is at `at`.
+/// Reads the four hexadecimal digits of the `\u` escape whose backslash is at `at`.
 fn read_unit(bytes: &[u8], at: usize) -> Result<u32, JsonError> {
     let mut unit = 0;
     for position in at + 2..at + 6 {
