@@ -15,6 +15,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 
 use crate::exit::{Failure, tell};
+use crate::printer::print_result;
 
 /// Where updates are read from or written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,10 +194,10 @@ impl Summary {
 
     /// Tells the user; a file of which something was refused is a failure.
     pub(crate) fn report(&self) -> Result<(), Failure> {
-        println!(
+        let told = print_result(format_args!(
             "{} updates imported, {} superseded by newer ones, {} known already",
             self.applied, self.superseded, self.known
-        );
+        ));
         if !self.is_complete {
             tell(
                 "warning",
@@ -208,7 +209,7 @@ impl Summary {
             Some(first) => {
                 Err(Failure::failed(format!("{} updates were left out; {first}", self.refused)))
             }
-            None => Ok(()),
+            None => told,
         }
     }
 }

@@ -50,15 +50,18 @@ pub(crate) fn read_for_serving(args: &LinkArgs) -> Result<Tls, Failure> {
     Ok(tls)
 }
 
-/// The bounds of a node: what was asked for; otherwise no more connections than files that the
-/// process may open, so that a flood leaves some for the data.
-pub(crate) fn limits(args: &LinkArgs) -> Limits {
+/// The bounds of a node that dials so many peers: what was asked for; otherwise no more connections than files
+/// that the process may open, so that a flood leaves some for the data and for these.
+pub(crate) fn limits(args: &LinkArgs, peers: usize) -> Limits {
     /// For the data directory, the control socket and whatever else is no connection.
     const FILES_KEPT: u64 = 64;
+    /// For one peer: all addresses of a name may be tried at once.
+    const FILES_PER_PEER: u64 = 4;
 
+    let kept = FILES_KEPT + FILES_PER_PEER * peers as u64;
     let mut limits = Limits::default();
     if let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) {
-        let connections = usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX);
+        let connections = usize::try_from(files.saturating_sub(kept)).unwrap_or(usize::MAX);
         limits.sessions_max = limits.sessions_max.min(connections.max(1));
         limits.sessions_per_address_max =
             limits.sessions_per_address_max.min(limits.sessions_max.div_ceil(2));

@@ -5,10 +5,12 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::tell;
+use crate::log_writer::LogWriter;
 use crate::terminal;
 
-/// Starts logging with the first of `--log`, `RUST_LOG` and the command's own default.
-pub(crate) fn start(option: Option<&str>, default: &str) {
+/// Starts logging with the first of `--log`, `RUST_LOG` and the command's own default. The answer is for
+/// waiting at the end until it is written.
+pub(crate) fn start(option: Option<&str>, default: &str) -> LogWriter {
     let from_environment = || {
         let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty())?;
         EnvFilter::try_new(filter)
@@ -20,9 +22,13 @@ pub(crate) fn start(option: Option<&str>, default: &str) {
         .or_else(from_environment)
         .unwrap_or_else(|| EnvFilter::new(default));
     let is_terminal = std::io::stderr().is_terminal();
+    let writer = LogWriter::start(std::io::stderr());
+    let lines = writer.clone();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || lines.clone())
+        // It would say on stderr, of all places, that stderr cannot be written.
+        .log_internal_errors(false)
         .with_ansi(is_terminal && terminal::allows_colour())
         .with_target(false);
     if is_terminal {
@@ -30,6 +36,7 @@ pub(crate) fn start(option: Option<&str>, default: &str) {
     } else {
         log.init();
     }
+    writer
 }
 
 /// Checks a filter for the command line.

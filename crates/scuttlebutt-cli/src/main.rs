@@ -3,7 +3,12 @@
 //! It parses, prints and chooses exit codes. What it never does: decide what an update means, or
 //! touch a socket or a frame; that is the work of `scuttlebutt` and `scuttlebutt-net`.
 //!
+//! Nothing is printed by macros that panic where nobody reads: stdout is `printer.rs`, stderr `log_writer.rs`
+//! and [`exit::tell`].
+//!
 //! Exit codes are listed by [`exit::Code`], and each command explains itself in its `--help`.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod change;
 mod cli;
@@ -19,6 +24,7 @@ mod inventory;
 mod key;
 mod links;
 mod log;
+mod log_writer;
 mod model;
 mod printer;
 mod progress;
@@ -35,7 +41,7 @@ use exit::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::start(cli.log.as_deref(), cli.command.default_log());
+    let log = log::start(cli.log.as_deref(), cli.command.default_log());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::failed(format!("cannot start: {error}")).report(),
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(run(cli.command));
     // What is still going on, a lookup of a name for example, is not waited for.
     runtime.shutdown_background();
+    log.finish();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

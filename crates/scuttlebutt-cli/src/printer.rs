@@ -3,6 +3,7 @@
 //! Whoever reads slowly holds up the thread and not the node. Each line is seen at once by a reader
 //! who waits for it; lines that come faster than that share a write.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 
 use tokio::sync::{mpsc, oneshot};
@@ -67,6 +68,15 @@ pub(crate) fn print_at_once(
 ) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     written(write(&mut out).and_then(|()| out.flush()))
+}
+
+/// Prints the line that says what was done. That nobody can be told is a failure, unlike a reader who has seen
+/// enough of many lines.
+pub(crate) fn print_result(line: impl Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+        Failure::failed(format!("it is done, but cannot be told: cannot write to stdout: {error}"))
+    })
 }
 
 /// A reader that has seen enough, as `head` has, is no failure.

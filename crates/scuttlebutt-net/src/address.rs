@@ -24,7 +24,8 @@ use crate::tls::NodeKey;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
-    /// `host:port`, resolved each time it is used.
+    /// `host:port`, resolved each time it is used. All addresses of a name are dialled, a quarter of a second
+    /// apart, until one answers.
     Tcp(String),
     /// `host:port`, spoken to in TLS.
     Tls {

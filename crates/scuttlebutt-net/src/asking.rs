@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::engine::Engine;
+use crate::peer_log::{Begun, Topic};
 
 /// Has everything asked later.
 pub(crate) struct AskLater;
@@ -127,7 +128,7 @@ impl<M: Model + Send + 'static> Asking<M> {
         let limits = &self.engine.limits;
         let (least, most) = (limits.verify_delay_ms_min, limits.verify_delay_ms_max);
         let delay_ms = least.saturating_mul(1 << batch.attempts.min(32)).min(most);
-        if batch.attempts == 0 {
+        if batch.attempts == 0 && self.engine.log.allows(Begun::There, Topic::NoVerdict) {
             tracing::info!(
                 updates = later.len(),
                 "the verifier cannot say yet who wrote these updates; it is asked again"

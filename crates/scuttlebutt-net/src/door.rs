@@ -1,19 +1,20 @@
-//! Who comes in: every connection has a seat, from the moment it is accepted; seats are counted, in
-//! all and for each address, and so is what is refused.
+//! Who comes in: every connection that others begin has a seat, from the moment it is accepted; seats are
+//! counted, in all and for each address, and so is what is refused.
 //!
-//! It knows addresses and numbers, no streams.
+//! It knows addresses and numbers, no streams. What the node itself dials takes no seat, so strangers leave it
+//! room whatever they do.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use scuttlebutt::Limits;
 
 use crate::engine::lock;
 use crate::error::LinkError;
+use crate::peer_log::{Begun, PeerLog, Topic};
 use crate::status::Refusals;
 
 /// The seats of a node.
@@ -22,7 +23,7 @@ pub(crate) struct Door {
     per_address_max: usize,
     seats: Mutex<Seats>,
     counts: Counts,
-    log: Mutex<LogAllowance>,
+    log: Arc<PeerLog>,
 }
 
 #[derive(Default)]
@@ -49,17 +50,17 @@ pub(crate) struct Seat {
 }
 
 impl Door {
-    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, log: Arc<PeerLog>) -> Arc<Self> {
         Arc::new(Self {
             sessions_max: limits.sessions_max,
             per_address_max: limits.sessions_per_address_max,
             seats: Mutex::default(),
             counts: Counts::default(),
-            log: Mutex::new(LogAllowance::new(Instant::now())),
+            log,
         })
     }
 
-    /// A seat for a connection, which came from `address` if that is known.
+    /// A seat for a connection that was accepted, from `address` if that is known.
     pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, LinkError> {
         let address = address.map(customer);
         let mut seats = lock(&self.seats);
@@ -82,16 +83,13 @@ impl Door {
         Ok(Seat { door: self.clone(), address })
     }
 
-    /// Counts an accepted connection that did not end well, and logs it, unless much was logged just
-    /// now.
+    /// Counts an accepted connection that did not end well, and logs it.
     pub(crate) fn note(&self, error: &LinkError) {
         if let Some(count) = self.counts.of(error) {
             count.fetch_add(1, Relaxed);
         }
-        match lock(&self.log).ask(Instant::now()) {
-            Some(0) => tracing::warn!("{error}"),
-            Some(unsaid) => tracing::warn!(unsaid, "{error}"),
-            None => {}
+        if self.log.allows(Begun::There, Topic::of_error(error)) {
+            tracing::warn!("{error}");
         }
     }
 
@@ -149,41 +147,13 @@ fn customer(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many lines a flood of connections may log.
-struct LogAllowance {
-    since: Instant,
-    left: u32,
-    unsaid: u64,
-}
-
-const LINES_PER_PERIOD: u32 = 20;
-const PERIOD: Duration = Duration::from_secs(1);
-
-impl LogAllowance {
-    fn new(now: Instant) -> Self {
-        Self { since: now, left: LINES_PER_PERIOD, unsaid: 0 }
-    }
-
-    /// Whether to log, and how many lines were left out before.
-    fn ask(&mut self, now: Instant) -> Option<u64> {
-        if now.duration_since(self.since) >= PERIOD {
-            (self.since, self.left) = (now, LINES_PER_PERIOD);
-        }
-        if self.left == 0 {
-            self.unsaid += 1;
-            return None;
-        }
-        self.left -= 1;
-        Some(std::mem::take(&mut self.unsaid))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn door(sessions_max: usize, sessions_per_address_max: usize) -> Arc<Door> {
-        Door::new(&Limits { sessions_max, sessions_per_address_max, ..Limits::default() })
+        let limits = Limits { sessions_max, sessions_per_address_max, ..Limits::default() };
+        Door::new(&limits, PeerLog::new())
     }
 
     fn ip(text: &str) -> Option<IpAddr> {
@@ -196,7 +166,7 @@ mod tests {
         let seats = [door.enter(ip("10.0.0.1")), door.enter(ip("::ffff:10.0.0.1"))];
         let third = door.enter(ip("10.0.0.1"));
         assert!(matches!(third, Err(LinkError::TooManyFromAddress { limit: 2, .. })));
-        let _dialled = door.enter(None);
+        let _by_unix_socket = door.enter(None);
         assert!(matches!(door.enter(None), Err(LinkError::TooManySessions { limit: 3 })));
         drop(seats);
         assert!(door.enter(ip("10.0.0.1")).is_ok());
@@ -210,15 +180,5 @@ mod tests {
         assert!(door.enter(ip("2001:db8:0:1:ffff::2")).is_err());
         assert!(door.enter(ip("2001:db8:0:2::1")).is_ok());
         assert!(lock(&door.seats).by_address.len() == 1);
-    }
-
-    #[test]
-    fn a_flood_logs_a_bounded_number_of_lines_and_says_how_many_it_left_out() {
-        let begun = Instant::now();
-        let mut allowance = LogAllowance::new(begun);
-        let said = (0..1_000).filter(|_| allowance.ask(begun).is_some()).count();
-        assert_eq!(said, LINES_PER_PERIOD as usize);
-        assert_eq!(allowance.ask(begun + PERIOD), Some(1_000 - u64::from(LINES_PER_PERIOD)));
-        assert_eq!(allowance.ask(begun + PERIOD), Some(0));
     }
 }

@@ -18,6 +18,7 @@ use crate::door::{Door, Seat};
 use crate::error::LinkError;
 use crate::keeper::Keeper;
 use crate::pace::Unfinished;
+use crate::peer_log::{Begun, PeerLog};
 use crate::shared::{OwnId, Shared};
 use crate::signing::Turns;
 use crate::status::{PeerStatus, Recorder, SessionRecord, SessionStatus};
@@ -31,6 +32,7 @@ pub(crate) struct Engine<M> {
     pub(crate) keeper: Keeper,
     pub(crate) turns: Turns,
     pub(crate) door: Arc<Door>,
+    pub(crate) log: Arc<PeerLog>,
     pub(crate) unfinished: Unfinished,
     /// Who the node is on TLS links, unless a listener says otherwise.
     pub(crate) tls: Tls,
@@ -52,17 +54,20 @@ impl<M: Model> Engine<M> {
     ) -> Arc<Self> {
         let limits = replica.limits().clone();
         let shutdown = watch::Sender::new(false);
+        let (log, tasks) = (PeerLog::new(), TaskTracker::new());
+        tasks.spawn(log.clone().tell_the_rest(shutdown.subscribe()));
         Arc::new(Self {
-            door: Door::new(&limits),
+            door: Door::new(&limits, log.clone()),
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
             tls,
             limits,
-            shared: Shared::new(replica, own_id),
+            shared: Shared::new(replica, own_id, log.clone()),
+            log,
             keeper: Keeper::new(store),
             turns: Turns::default(),
             not_shut_down: shutdown.subscribe(),
             shutdown,
-            tasks: TaskTracker::new(),
+            tasks,
             sessions: Mutex::default(),
             next_session: AtomicU64::new(1),
         })
@@ -87,11 +92,12 @@ impl<M: Model> Engine<M> {
 }
 
 impl<M: Model> Engine<M> {
-    /// Runs one session to its end, visible among the node's sessions meanwhile.
+    /// Runs one session to its end, visible among the node's sessions meanwhile. It has a `seat` if others
+    /// began it.
     pub(crate) async fn run_session(
         self: &Arc<Self>,
         mut halves: Halves,
-        _seat: Seat,
+        seat: Option<Seat>,
         remote: String,
         mut config: SessionConfig,
         shutdown: watch::Receiver<bool>,
@@ -106,7 +112,8 @@ impl<M: Model> Engine<M> {
         let record = Arc::new(SessionRecord::new(id, remote, halves.node_key));
         lock(&self.sessions).insert(id, record.clone());
         let _listed = Listed { engine: self, id };
-        let mut recorder = Recorder { record: &record, peer };
+        let begun = if seat.is_some() { Begun::There } else { Begun::Here };
+        let mut recorder = Recorder { record: &record, peer, log: &self.log, begun };
         let span = match config.name.as_str() {
             "" => tracing::Span::none(),
             name => tracing::info_span!("named", name),

@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::door::Seat;
 use crate::engine::Engine;
 use crate::error::LinkError;
+use crate::peer_log::{Begun, Topic};
 use crate::stream::{Accepted, Acceptor};
 use crate::tls::{Tls, TlsError};
 
@@ -119,7 +120,9 @@ async fn accept<M: Model + Send + 'static>(
         let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if engine.log.allows(Begun::There, Topic::NotAccepted) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -135,7 +138,10 @@ async fn accept<M: Model + Send + 'static>(
         let (session_engine, config) = (engine.clone(), config.clone());
         let task = async move {
             match serve(&session_engine, accepted, seat, config).await {
-                Ok(()) => tracing::info!("the peer left"),
+                Ok(()) if session_engine.log.allows(Begun::There, Topic::Left) => {
+                    tracing::info!("the peer left");
+                }
+                Ok(()) => {}
                 Err(error) => session_engine.door.note(&error),
             }
         };
@@ -164,5 +170,5 @@ async fn serve<M: Model + Send + 'static>(
         }
         _ = shutdown.wait_for(|is_down| *is_down) => return Ok(()),
     };
-    engine.run_session(halves, seat, remote, config, shutdown, None).await.map(|_| ())
+    engine.run_session(halves, Some(seat), remote, config, shutdown, None).await.map(|_| ())
 }

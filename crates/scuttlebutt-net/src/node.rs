@@ -315,7 +315,7 @@ impl<M: Model + Send + 'static> Node<M> {
         remote: &str,
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
-        let seat = self.engine.door.enter(None)?;
+        let seat = Some(self.engine.door.enter(None)?);
         let halves = Halves::of(Box::pin(stream));
         let shutdown = self.engine.shutdown.subscribe();
         self.engine.run_session(halves, seat, remote.to_owned(), config, shutdown, None).await
@@ -331,10 +331,9 @@ impl<M: Model + Send + 'static> Node<M> {
         address: &Address,
         config: SessionConfig,
     ) -> Result<SessionStatus, LinkError> {
-        let seat = self.engine.door.enter(None)?;
         let halves = peer::dial(&self.engine, address).await?;
         let shutdown = self.engine.shutdown.subscribe();
-        self.engine.run_session(halves, seat, address.to_string(), config, shutdown, None).await
+        self.engine.run_session(halves, None, address.to_string(), config, shutdown, None).await
     }
 
     /// Joins two nodes of one process, until either is shut down. Their source ids must differ.
@@ -364,13 +363,8 @@ impl<M: Model + Send + 'static> Node<M> {
                 let shutdown = engine.shutdown.subscribe();
                 let halves = Halves::of(stream);
                 let remote = "this process".to_owned();
-                let ended = match engine.door.enter(None) {
-                    Ok(seat) => {
-                        engine.run_session(halves, seat, remote, config, shutdown, None).await
-                    }
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = ended {
+                let ended = engine.run_session(halves, None, remote, config, shutdown, None);
+                if let Err(error) = ended.await {
                     tracing::warn!("{error}");
                 }
             });

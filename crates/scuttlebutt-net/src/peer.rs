@@ -11,6 +11,8 @@ use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::error::LinkError;
+use crate::outage::{News, Outage};
+use crate::peer_log::{Begun, Topic};
 use crate::status::{PeerState, PeerStatus};
 use crate::stream::{self, Halves};
 use crate::tls::TlsError;
@@ -106,6 +108,7 @@ async fn keep_dialling<M: Model + Send + 'static>(
     let mut removed = record.removed.subscribe();
     let mut shutdown = engine.shutdown.subscribe();
     let mut backoff = Backoff::new(&engine.limits);
+    let mut outage = None;
     loop {
         let begun = tokio::time::Instant::now();
         let ended = dial_once(&engine, &record, config.clone()).await;
@@ -113,14 +116,32 @@ async fn keep_dialling<M: Model + Send + 'static>(
             break;
         }
         let was_synced = record.status.borrow().state == PeerState::Synced;
-        if was_synced && begun.elapsed() > backoff.longest() {
-            // A peer that leaves after each sync is not to be dialled without a pause.
-            backoff.reset();
+        if was_synced {
+            backoff.succeeded(begun.elapsed());
+            outage = None;
+        } else {
+            backoff.failed();
         }
-        let delay = backoff.next(rand::random());
+        let delay = backoff.delay(rand::random());
         match &ended {
-            Ok(()) => tracing::info!(?delay, "the peer left"),
-            Err(error) => tracing::warn!(?delay, "{error}"),
+            Ok(()) => {
+                if engine.log.allows(Begun::Here, Topic::Left) {
+                    tracing::info!(?delay, "the peer left");
+                }
+            }
+            Err(error) if was_synced => {
+                if engine.log.allows(Begun::Here, Topic::of_error(error)) {
+                    tracing::warn!(?delay, "{error}");
+                }
+            }
+            Err(error) => match Outage::go_on(&mut outage, &error.to_string()) {
+                News::Reason => tracing::warn!("{error}; it is dialled again until it answers"),
+                News::Still { tries, since } => tracing::warn!(
+                    "{error}, in {tries} tries within {:.0?}",
+                    Duration::from_secs(since.as_secs())
+                ),
+                News::Nothing => {}
+            },
         }
         record.status.send_modify(|status| {
             status.session = None;
@@ -150,7 +171,6 @@ async fn dial_once<M: Model + Send + 'static>(
 ) -> Result<(), LinkError> {
     let mut removed = record.removed.subscribe();
     let mut shutdown = engine.shutdown.subscribe();
-    let seat = engine.door.enter(None)?;
     let halves = tokio::select! {
         halves = dial(engine, &record.address) => halves?,
         _ = removed.wait_for(|is_removed| *is_removed) => return Ok(()),
@@ -161,7 +181,7 @@ async fn dial_once<M: Model + Send + 'static>(
     let leave = watch::Sender::new(false);
     let remote = record.address.to_string();
     let session =
-        engine.run_session(halves, seat, remote, config, leave.subscribe(), Some(&record.status));
+        engine.run_session(halves, None, remote, config, leave.subscribe(), Some(&record.status));
     tokio::pin!(session);
     tokio::select! {
         ended = &mut session => return ended.map(|_| ()),
@@ -179,7 +199,7 @@ pub(crate) async fn dial<M>(engine: &Engine<M>, address: &Address) -> Result<Hal
         None => LinkError::Dial { address: address.clone(), error: Arc::new(error) },
     };
     // Apart: a handshake takes room that the connection, which outlives it by far, does not need.
-    let dialled = Box::pin(stream::dial(address, &engine.tls));
+    let dialled = Box::pin(stream::dial(address, &engine.tls, wait));
     match tokio::time::timeout(wait, dialled).await {
         Ok(halves) => halves.map_err(failed),
         Err(_) => Err(failed(std::io::Error::new(

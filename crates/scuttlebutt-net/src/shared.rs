@@ -12,6 +12,8 @@ use scuttlebutt::{Model, Replica, SourceId, VersionVector};
 use scuttlebutt_store::StoreError;
 use tokio::sync::watch;
 
+use crate::peer_log::{Begun, PeerLog, Topic};
+
 /// A replica behind a lock, with a bell.
 pub(crate) struct Shared<M> {
     held: Mutex<Held<M>>,
@@ -27,6 +29,7 @@ pub(crate) struct Shared<M> {
     own_id: OwnId,
     /// How often the id may still be changed.
     renewals_left: AtomicUsize,
+    log: Arc<PeerLog>,
 }
 
 /// What the lock guards.
@@ -49,7 +52,7 @@ pub(crate) enum OwnId {
 }
 
 impl<M: Model> Shared<M> {
-    pub(crate) fn new(replica: Replica<M>, own_id: OwnId) -> Arc<Self> {
+    pub(crate) fn new(replica: Replica<M>, own_id: OwnId, log: Arc<PeerLog>) -> Arc<Self> {
         Arc::new(Self {
             bell: watch::Sender::new(()),
             durable: watch::Sender::new(replica.durable()),
@@ -57,6 +60,7 @@ impl<M: Model> Shared<M> {
             unasked: watch::Sender::new(replica.questions()),
             id: watch::Sender::new(replica.id().clone()),
             own_id,
+            log,
             renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
             held: Mutex::new(Held { replica, is_awaited: true }),
         })
@@ -140,6 +144,8 @@ impl<M: Model> Shared<M> {
                  from now on"
             );
             self.id.send_replace(id);
+        } else if !self.log.allows(Begun::There, Topic::OwnId) {
+            // It was said just now.
         } else if self.own_id == OwnId::Signed {
             tracing::warn!(
                 id = %contested,

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::connection::Observer;
 use crate::error::LinkError;
+use crate::peer_log::{Begun, PeerLog, Topic};
 use crate::tls::NodeKey;
 
 /// A session of a node, as it stands.
@@ -132,6 +133,8 @@ impl SessionRecord {
 pub(crate) struct Recorder<'a> {
     pub(crate) record: &'a SessionRecord,
     pub(crate) peer: Option<&'a watch::Sender<PeerStatus>>,
+    pub(crate) log: &'a PeerLog,
+    pub(crate) begun: Begun,
 }
 
 impl Recorder<'_> {
@@ -167,20 +170,30 @@ impl Observer for Recorder<'_> {
             }
             SessionEvent::Synced => {
                 self.record.update(|status| status.is_synced = true);
-                tracing::info!("in sync");
+                let failures = self.peer.map_or(0, |peer| peer.borrow().failures);
+                if failures > 0 {
+                    tracing::info!("in sync, after {failures} tries that failed");
+                } else if self.log.allows(self.begun, Topic::Synced) {
+                    tracing::info!("in sync");
+                }
             }
             SessionEvent::Refused { refusal, count } => {
                 self.record.update(|status| {
                     status.refused += count;
                     status.last_refusal = Some(refusal.clone());
                 });
-                tracing::warn!(count, "{refusal}");
+                if self.log.allows(self.begun, Topic::of_refusal(refusal)) {
+                    tracing::warn!(count, "{refusal}");
+                }
             }
             SessionEvent::Forked { proof, is_kept } => {
                 let is_first = self.record.status().forks_met == 0;
                 self.record.update(|status| status.forks_met += 1);
                 if !is_kept && !is_first {
                     // It comes again with each session, and there is no room to remember it.
+                    return;
+                }
+                if !self.log.allows(self.begun, Topic::Forked) {
                     return;
                 }
                 let [one, other] = proof.sides();

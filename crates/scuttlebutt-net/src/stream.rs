@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::address::Address;
+use crate::race;
 use crate::tls::{self, Admitted, NodeKey, Place, Server, Tls, TlsError};
 
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -37,22 +38,38 @@ impl Halves {
 /// After how long a silent TCP connection is probed, so that a half-open one comes to an end.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn dial(address: &Address, tls: &Tls) -> io::Result<Halves> {
+/// Dials. A name is resolved each time; of its addresses the first that answers is taken, with TLS the first
+/// that shakes hands. The caller gives up after `wait`.
+pub(crate) async fn dial(address: &Address, tls: &Tls, wait: Duration) -> io::Result<Halves> {
     match address {
-        Address::Tcp(address) => tcp_halves(TcpStream::connect(address).await?),
+        Address::Tcp(address) => {
+            let addresses = resolve(address).await?;
+            tcp_halves(race::first_to_answer(addresses, wait, TcpStream::connect).await?)
+        }
         Address::Unix(path) => Ok(socket_halves(UnixStream::connect(path).await?.into_split())),
         Address::Tls { address, key } => {
             let connector = TlsConnector::from(tls.client(*key)?);
             let name = tls::server_name(address)?;
-            let stream = TcpStream::connect(address).await?;
-            prepare(&stream)?;
-            let stream = connector.connect(name, stream).await.map_err(in_handshake)?;
+            let addresses = resolve(address).await?;
+            let shake_hands = |address| {
+                let (connector, name) = (connector.clone(), name.clone());
+                async move {
+                    let stream = TcpStream::connect(address).await?;
+                    prepare(&stream)?;
+                    connector.connect(name, stream).await.map_err(in_handshake)
+                }
+            };
+            let stream = race::first_to_answer(addresses, wait, shake_hands).await?;
             let node_key = first_key(stream.get_ref().1.peer_certificates());
             // The key behind the address is reason enough.
             let admitted = tls.admitted.as_ref().filter(|_| key.is_none());
             Ok(tls_halves(tokio::io::split(stream), node_key, admitted))
         }
     }
+}
+
+async fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host(address).await?.collect())
 }
 
 fn tls_halves(

@@ -451,6 +451,22 @@ async fn one_connection_too_many_is_closed() {
 }
 
 #[tokio::test]
+async fn strangers_take_no_room_from_the_peers_that_are_dialled() {
+    let limits = Limits { sessions_max: 2, ..Limits::default() };
+    let node =
+        Node::builder(LwwMap::new()).limits(limits).listen("127.0.0.1:0").start().await.unwrap();
+    let address = node.listeners()[0].address().to_string();
+    let _strangers =
+        [TcpStream::connect(&address).await.unwrap(), TcpStream::connect(&address).await.unwrap()];
+    eventually("two sessions", || node.session_count() == 2).await;
+    let friend = Node::builder(LwwMap::new()).listen("127.0.0.1:0").start().await.unwrap();
+    let peer = node.add_peer(&friend.listeners()[0].address().to_string()).unwrap();
+    peer.synced().await.unwrap();
+    let written = node.update(LwwMap::set("k", &1).unwrap()).await.unwrap();
+    node.deliver(&written, &peer).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_id_used_before_gets_its_updates_back_and_goes_on() {
     let id = SourceId::new("twin").unwrap();
     let node = |id| Node::builder(LwwMap::new()).id(id).listen("127.0.0.1:0").start();

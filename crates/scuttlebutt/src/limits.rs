@@ -81,8 +81,8 @@ pub struct Limits {
     /// Bytes read from a stream at once. Default 64 KiB. They are applied under one lock.
     pub input_bytes_max: usize,
 
-    /// Connections of a node, from the moment they are accepted. Default 16,384. A further one is
-    /// closed at once.
+    /// Connections that a node has accepted, from the moment they are, and streams that it was given. Default
+    /// 16,384. A further one is closed at once. What the node itself dials is not among them.
     pub sessions_max: usize,
 
     /// Connections that a node has accepted from one IP address, or from one IPv6 network of 64 bits,
@@ -106,11 +106,13 @@ pub struct Limits {
     /// MiB. The session that would exceed it ends.
     pub unfinished_bytes_max: usize,
 
-    /// How long dialling a peer may take, in milliseconds. Default 10 seconds.
+    /// How long dialling a peer may take, all addresses of its name together, in milliseconds. Default 10
+    /// seconds.
     pub dial_wait_ms_max: u64,
 
     /// The delay before a peer is dialled again for the first time, in milliseconds. Default 100. It
-    /// doubles with each failure in a row, and half of it is drawn at random.
+    /// doubles with each failure in a row, and half of it is drawn at random. A link that was in sync is
+    /// dialled again after the shortest delay, unless it breaks soon after each sync.
     pub redial_delay_ms_min: u64,
 
     /// The longest delay before a peer is dialled again, in milliseconds. Default 30 seconds.

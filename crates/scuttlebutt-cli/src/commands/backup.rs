@@ -4,6 +4,7 @@ use crate::cli::Backup;
 use crate::control;
 use crate::data;
 use crate::exit::Failure;
+use crate::printer::print_result;
 
 pub(crate) async fn run(args: Backup) -> Result<(), Failure> {
     let (dir, destination) = (&args.data.data, data::absolute(&args.destination)?);
@@ -13,6 +14,5 @@ pub(crate) async fn run(args: Backup) -> Result<(), Failure> {
         }
         None => data::with_store(dir, move |store| store.backup(&destination)).await?.updates,
     };
-    println!("{updates} updates copied to {}", args.destination.display());
-    Ok(())
+    print_result(format_args!("{updates} updates copied to {}", args.destination.display()))
 }

@@ -4,6 +4,7 @@ use crate::cli::Compact;
 use crate::control;
 use crate::data;
 use crate::exit::Failure;
+use crate::printer::print_result;
 
 pub(crate) async fn run(args: Compact) -> Result<(), Failure> {
     let dir = &args.data.data;
@@ -22,6 +23,5 @@ pub(crate) async fn run(args: Compact) -> Result<(), Failure> {
         Ok((before, size(store)))
     });
     let (before, after) = compacted.await?;
-    println!("{before} bytes before, {after} bytes after");
-    Ok(())
+    print_result(format_args!("{before} bytes before, {after} bytes after"))
 }

@@ -47,7 +47,7 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         ..SessionConfig::default()
     };
     let tls = links::read_for_serving(&args.links)?;
-    let limits = links::limits(&args.links);
+    let limits = links::limits(&args.links, args.peer.len());
     let mut node = Node::builder(model).sessions(config.clone()).limits(limits).tls(tls);
     if let Some(id) = args.id {
         node = node.id(id);

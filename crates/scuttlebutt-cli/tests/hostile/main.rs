@@ -8,6 +8,7 @@ mod common;
 mod floods;
 mod lies;
 mod lines;
+mod logs;
 mod pace;
 mod secrets;
 
