@@ -113,17 +113,15 @@ impl<M: Model> Connection<'_, M> {
             self.settle();
             self.pull();
             if let Some(end) = self.report(observer) {
-                if !matches!(end, Err(LinkError::Session(_))) {
-                    // What the session has said is still to be written.
-                    let rest = &self.output[self.written..];
-                    let written = async {
-                        self.writer.write_all(rest).await?;
-                        self.writer.shutdown().await
-                    };
-                    tokio::time::timeout(shutdown_wait, written)
+                match &end {
+                    Err(LinkError::Session(error)) if error.is_mutual() => {
+                        // It ends as it would have; how the farewell went is nobody's concern.
+                        let _ = tokio::time::timeout(shutdown_wait, self.part(observer)).await;
+                    }
+                    Err(LinkError::Session(_)) => {}
+                    _ => tokio::time::timeout(shutdown_wait, self.write_rest(observer))
                         .await
-                        .map_err(|_| LinkError::ShutDown)??;
-                    observer.bytes(0, rest.len());
+                        .map_err(|_| LinkError::ShutDown)??,
                 }
                 return end;
             }
@@ -199,6 +197,23 @@ impl<M: Model> Connection<'_, M> {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Writes what the session has said, and closes this direction.
+    async fn write_rest(&mut self, observer: &mut impl Observer) -> io::Result<()> {
+        let rest = &self.output[self.written..];
+        self.writer.write_all(rest).await?;
+        self.writer.shutdown().await?;
+        observer.bytes(0, rest.len());
+        Ok(())
+    }
+
+    /// The same for a peer that is to see by it why the session ended, and then ends it, too: a stream that
+    /// is closed while something is unread may take what was written last with it.
+    async fn part(&mut self, observer: &mut impl Observer) -> io::Result<()> {
+        self.write_rest(observer).await?;
+        while self.reader.read(&mut self.input).await? > 0 {}
+        Ok(())
     }
 
     /// Takes note of verdicts on what the peer sent.

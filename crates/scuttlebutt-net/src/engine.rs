@@ -113,7 +113,13 @@ impl<M: Model> Engine<M> {
         lock(&self.sessions).insert(id, record.clone());
         let _listed = Listed { engine: self, id };
         let begun = if seat.is_some() { Begun::There } else { Begun::Here };
-        let mut recorder = Recorder { record: &record, peer, log: &self.log, begun };
+        let mut recorder = Recorder {
+            cluster: config.cluster.clone(),
+            record: &record,
+            peer,
+            log: &self.log,
+            begun,
+        };
         let span = match config.name.as_str() {
             "" => tracing::Span::none(),
             name => tracing::info_span!("named", name),

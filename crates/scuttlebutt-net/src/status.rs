@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scuttlebutt::{PeerLag, Refusal, SessionEvent, Timestamp, Update};
+use scuttlebutt::{Label, PeerLag, Refusal, SessionEvent, Timestamp, Update};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
@@ -27,6 +27,15 @@ pub struct SessionStatus {
     pub metadata: Option<String>,
     /// Whether the peer announced the extensions of this implementation.
     pub has_extensions: bool,
+    /// What the peer says its model is called.
+    pub model: Option<Label>,
+    /// Which cluster the peer says it belongs to.
+    pub cluster: Option<Label>,
+    /// Whether the peer, which does not say which model it holds, sent a change as this model's writers
+    /// do not make it: it may hold another one.
+    pub looks_foreign: bool,
+    /// Whether the peer has announced what it holds.
+    pub has_announced: bool,
     /// How far the peer is behind with what was sent to it. Known where both announced the binary
     /// protocol, and speak it; `None` where JSON is spoken.
     pub lag: Option<PeerLag>,
@@ -131,6 +140,8 @@ impl SessionRecord {
 /// Writes a session's events into its record, the log, and the status of the peer it was dialled
 /// for.
 pub(crate) struct Recorder<'a> {
+    /// Which cluster this node belongs to.
+    pub(crate) cluster: Option<Label>,
     pub(crate) record: &'a SessionRecord,
     pub(crate) peer: Option<&'a watch::Sender<PeerStatus>>,
     pub(crate) log: &'a PeerLog,
@@ -138,6 +149,22 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
+    /// Once in a session: just one of the two says which cluster it belongs to.
+    fn tell_of_cluster(&self, theirs: Option<&Label>) {
+        if self.record.status().has_announced {
+            return;
+        }
+        match (&self.cluster, theirs) {
+            (Some(ours), None) => tracing::warn!(
+                "the peer names no cluster, and is let into {ours}: is it one of that?"
+            ),
+            (None, Some(theirs)) => tracing::warn!(
+                "the peer belongs to cluster {theirs}, and this node names none: is it one of that?"
+            ),
+            _ => {}
+        }
+    }
+
     /// Apart from other events: with a peer that is in sync it comes with each write.
     fn confirmed(&self, timestamp: Timestamp) {
         self.record.update(|status| status.confirmed = Some(timestamp));
@@ -160,11 +187,22 @@ impl Observer for Recorder<'_> {
         }
         let was_synced = self.record.status().is_synced;
         match event {
-            SessionEvent::DigestReceived { peer, metadata, has_extensions, vector } => {
+            SessionEvent::DigestReceived {
+                peer,
+                metadata,
+                has_extensions,
+                vector,
+                model,
+                cluster,
+            } => {
+                self.tell_of_cluster(cluster.as_ref());
                 self.record.update(|status| {
                     status.peer = peer.as_ref().map(ToString::to_string);
                     status.metadata.clone_from(metadata);
                     status.has_extensions = *has_extensions;
+                    status.model.clone_from(model);
+                    status.cluster.clone_from(cluster);
+                    status.has_announced = true;
                 });
                 tracing::debug!(sources = vector.len(), has_extensions, "digest received");
             }
@@ -203,6 +241,14 @@ impl Observer for Recorder<'_> {
                     other = %brief(other),
                     "{} signed two changes with one timestamp; both updates are the proof",
                     one.source()
+                );
+            }
+            SessionEvent::LooksForeign { update } => {
+                self.record.update(|status| status.looks_foreign = true);
+                tracing::warn!(
+                    %update,
+                    "the peer does not say which model it holds, and sent a change as this model's \
+                     writers do not make it: does it hold another model?"
                 );
             }
             SessionEvent::HistorySent => tracing::debug!("history sent"),

@@ -6,6 +6,7 @@ pub mod model;
 
 mod clock;
 mod file;
+mod label;
 mod limits;
 mod recent_sources;
 mod replica;
@@ -18,6 +19,7 @@ mod version_vector;
 mod wire;
 
 pub use file::{Export, Import, ImportError, Imported};
+pub use label::{InvalidLabel, Label};
 pub use limits::{Bound, LimitExceeded, Limits};
 pub use model::{
     EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, Retention,

@@ -36,6 +36,9 @@ pub struct Limits {
     /// Longest metadata in a digest, in bytes of JSON. Default 64 KiB.
     pub metadata_bytes_max: usize,
 
+    /// Longest name of a model or a cluster in a digest, in bytes of its JSON literal. Default 256.
+    pub label_bytes_max: usize,
+
     /// Updates held that nothing supersedes: keys of a map, events of a log. Default 16,777,216.
     /// At this bound every update is refused, also one that would supersede another.
     pub updates_max: usize,
@@ -200,6 +203,7 @@ impl Default for Limits {
             sources_max: 1 << 17,
             source_bytes_max: 1_024,
             metadata_bytes_max: 64 << 10,
+            label_bytes_max: 256,
             updates_max: 1 << 24,
             held_bytes_max: 4 << 30,
             clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
@@ -272,6 +276,8 @@ pub enum Bound {
     SourceBytes,
     /// [`Limits::metadata_bytes_max`].
     MetadataBytes,
+    /// [`Limits::label_bytes_max`].
+    LabelBytes,
     /// [`Limits::updates_max`].
     Updates,
     /// [`Limits::held_bytes_max`].
@@ -296,6 +302,7 @@ impl Bound {
             Bound::Sources => "sources_max",
             Bound::SourceBytes => "source_bytes_max",
             Bound::MetadataBytes => "metadata_bytes_max",
+            Bound::LabelBytes => "label_bytes_max",
             Bound::Updates => "updates_max",
             Bound::HeldBytes => "held_bytes_max",
             Bound::WaitingUpdates => "waiting_updates_max",
@@ -315,6 +322,7 @@ impl fmt::Display for Bound {
             Bound::Sources => "the number of sources",
             Bound::SourceBytes => "the length of a source id in bytes",
             Bound::MetadataBytes => "the length of a digest's metadata in bytes",
+            Bound::LabelBytes => "the length of a model's or cluster's name in bytes",
             Bound::Updates => "the number of updates held",
             Bound::HeldBytes => "the size of the updates held in bytes",
             Bound::WaitingUpdates => "the number of updates that wait for a verdict",

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::json::{self, JsString, ToCanonicalError};
 use crate::model::retention::{Kept, Retention};
-use crate::model::{Merge, Model};
+use crate::model::{Merge, Model, starts_with_name};
 use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
@@ -143,6 +143,15 @@ impl EventLog {
 }
 
 impl Model for EventLog {
+    fn name(&self) -> Option<&str> {
+        Some("events")
+    }
+
+    /// `[name, argument…]`.
+    fn looks_familiar(&self, update: &Update) -> bool {
+        starts_with_name(update)
+    }
+
     fn apply(&mut self, update: &Update) -> Merge {
         match name_of(update) {
             Some(Name::Proto) => {

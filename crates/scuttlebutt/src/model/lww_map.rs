@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::json::{self, JsString, ToCanonicalError};
-use crate::model::{Merge, Model};
+use crate::model::{Merge, Model, starts_with_name};
 use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
@@ -158,6 +158,15 @@ impl LwwMap {
 }
 
 impl Model for LwwMap {
+    fn name(&self) -> Option<&str> {
+        Some("map")
+    }
+
+    /// `[key, value]`, and nothing more.
+    fn looks_familiar(&self, update: &Update) -> bool {
+        starts_with_name(update) && json::elements(update.change()).count() == 2
+    }
+
     fn apply(&mut self, update: &Update) -> Merge {
         let Some((_, value)) = parts(update.change()) else {
             return Merge::invalid("null is no change of a map");

@@ -19,9 +19,10 @@ pub use lww_map::{LwwMap, MapChange, MapEntry};
 pub use register::Register;
 pub use retention::Retention;
 
+use crate::json::{self, Kind};
 use crate::update::{Update, UpdateId};
 
-/// A data model: two methods, and one that may be left as it is.
+/// A data model: two methods, and three that may be left as they are.
 ///
 /// # The laws
 /// Replicas converge if, and only if, the model keeps three laws. [`laws::check`] tests them for
@@ -54,6 +55,32 @@ pub trait Model {
     fn never_supersedes(&self) -> bool {
         false
     }
+
+    /// What the model is called, so that replicas of different models refuse each other instead of mixing
+    /// their updates, and a store made for one is not opened for another: a [`Label`](crate::Label) of up
+    /// to 64 bytes, the same in every replica. What would be none counts as no name. Default none: then
+    /// it is left to whoever links replicas.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether a writer of this model makes such changes. A model takes more than that from peers, as
+    /// the original does; but what a peer sends that does not say its model is compared with this, and
+    /// what looks like another model is told ([`SessionEvent::LooksForeign`](crate::SessionEvent)).
+    /// Default: every change does.
+    fn looks_familiar(&self, update: &Update) -> bool {
+        let _ = update;
+        true
+    }
+}
+
+/// Whether a change is an array that begins with a name, as those of maps and event logs do. JavaScript
+/// takes a number for one.
+fn starts_with_name(update: &Update) -> bool {
+    json::kind(update.change()) == Kind::Array
+        && json::elements(update.change())
+            .next()
+            .is_some_and(|name| matches!(json::kind(name), Kind::String | Kind::Number))
 }
 
 /// What became of an update that a model was told of.

@@ -67,6 +67,10 @@ impl Register {
 }
 
 impl Model for Register {
+    fn name(&self) -> Option<&str> {
+        Some("value")
+    }
+
     fn apply(&mut self, update: &Update) -> Merge {
         if self.winner.as_ref().is_some_and(|winner| winner.cmp_order(update).is_gt()) {
             return Merge::superseded();

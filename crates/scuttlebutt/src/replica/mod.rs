@@ -22,6 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::label::Label;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::source::SourceId;
@@ -198,6 +199,11 @@ impl<M: Model> Replica<M> {
     /// The data.
     pub fn model(&self) -> &M {
         &self.model
+    }
+
+    /// What its model is called, where it has a name.
+    pub(crate) fn model_label(&self) -> Option<Label> {
+        self.model.name().and_then(|name| Label::new(name).ok())
     }
 
     /// Number of updates held: those that nothing supersedes, and the newest of each source.

@@ -1,6 +1,7 @@
 //! What a session is asked to do: the options of the original's `createStream`, under clear names.
 
 use crate::json::{self, JsonError};
+use crate::label::Label;
 use crate::limits::Limits;
 use crate::wire::CAN_PACK;
 
@@ -61,6 +62,11 @@ pub struct SessionConfig {
     /// only with this crate's feature `zstd`: without, nothing is announced.
     pub compress: bool,
 
+    /// Which cluster this replica belongs to. A peer that names another is refused
+    /// ([`SessionError::OtherCluster`](crate::SessionError::OtherCluster)); one that names none is let in, and
+    /// the digest's event tells. Default none.
+    pub cluster: Option<Label>,
+
     /// Data of the application in the digest. Default none.
     #[doc(alias = "meta")]
     pub metadata: Option<Metadata>,
@@ -80,6 +86,7 @@ impl Default for SessionConfig {
             announce_extensions: true,
             announce_binary: true,
             compress: false,
+            cluster: None,
             metadata: None,
             name: String::new(),
         }
@@ -115,6 +122,11 @@ impl SessionConfig {
         self.direction.sends() || self.announce_digest
     }
 
+    /// Whether anything can be agreed on.
+    pub(crate) fn announces_extensions(&self) -> bool {
+        self.announce_extensions && self.announces()
+    }
+
     /// Whether everything is sent before the peer has said what it holds.
     pub(crate) fn sends_unasked(&self) -> bool {
         self.direction == Direction::SendOnly && !self.await_digest
@@ -123,10 +135,7 @@ impl SessionConfig {
     /// Whether the digest says that this side speaks binary. What is sent unasked is sent before
     /// anything can be agreed on.
     pub(crate) fn offers_binary(&self) -> bool {
-        self.announce_binary
-            && self.announce_extensions
-            && self.announces()
-            && !self.sends_unasked()
+        self.announce_binary && self.announces_extensions() && !self.sends_unasked()
     }
 
     /// Whether the digest says that this side reads and writes packs.

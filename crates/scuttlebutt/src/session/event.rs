@@ -1,10 +1,11 @@
 //! What a session tells its driver.
 
 use crate::json::JsString;
+use crate::label::Label;
 use crate::limits::LimitExceeded;
 use crate::replica::ForkProof;
 use crate::timestamp::Timestamp;
-use crate::update::InvalidUpdate;
+use crate::update::{InvalidUpdate, UpdateId};
 use crate::version_vector::VersionVector;
 use crate::wire::DecodeError;
 
@@ -24,6 +25,16 @@ pub enum SessionEvent {
         metadata: Option<String>,
         /// Whether it announced the extensions of this implementation.
         has_extensions: bool,
+        /// What its model is called, if it says so; then it is what ours is called, if that has a name.
+        model: Option<Label>,
+        /// Which cluster it belongs to, if it says so; then it is ours, if we belong to one.
+        cluster: Option<Label>,
+    },
+    /// A peer that does not say which model it holds sent a change as this model's writers do not make
+    /// it ([`Model::looks_familiar`](crate::Model::looks_familiar)): it may hold another one. Told once.
+    LooksForeign {
+        /// The first update of that kind.
+        update: UpdateId,
     },
     /// Everything that the peer lacked when it announced is in the output.
     #[doc(alias = "syncSent")]
@@ -106,6 +117,15 @@ pub enum CloseReason {
     Failed(SessionError),
 }
 
+impl SessionError {
+    /// Whether the peer comes to the same conclusion once it has read what this side has said: a driver
+    /// still writes that.
+    #[must_use]
+    pub fn is_mutual(&self) -> bool {
+        matches!(self, Self::OtherModel { .. } | Self::OtherCluster { .. })
+    }
+}
+
 /// A session ended by what its peer sent, or did not send. Updates accepted before stay accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -116,6 +136,24 @@ pub enum SessionError {
     /// It would exceed a bound of this replica.
     #[error("an update of the peer was refused: {0}")]
     Full(LimitExceeded),
+    /// It holds another data model. Nothing of it was accepted.
+    #[error("the peer holds another model: it says {theirs}, and this replica holds {ours}")]
+    OtherModel {
+        /// What this replica's model is called.
+        ours: Label,
+        /// What the peer's is called.
+        theirs: Label,
+    },
+    /// It belongs to another cluster. Nothing of it was accepted.
+    #[error(
+        "the peer belongs to another cluster: it says {theirs}, and this replica belongs to {ours}"
+    )]
+    OtherCluster {
+        /// Ours.
+        ours: Label,
+        /// The peer's.
+        theirs: Label,
+    },
     /// It never announced what it holds.
     #[error("the peer sent no digest within {waited_ms} ms (Limits::digest_wait_ms_max)")]
     NoDigest {

@@ -34,6 +34,9 @@ impl Session {
                 Ok(())
             }
             Frame::Digest(digest) => {
+                if let Some(error) = self.stranger(replica, digest.extensions.as_ref()) {
+                    return self.part(error);
+                }
                 self.handle_digest(replica, now_ms, digest);
                 Ok(())
             }
@@ -77,6 +80,7 @@ impl Session {
             self.refused(Refusal::ReadOnly);
             return Ok(());
         }
+        self.look_at(replica, &update);
         let (source, timestamp) = (update.source().clone(), update.timestamp());
         let outcome = replica.receive_update(now_ms, update, self.link);
         if outcome == Outcome::Stale && source == *replica.id() {
@@ -171,10 +175,11 @@ impl Session {
             replica.history_announced(self.link, now_ms, &digest.vector);
         }
         self.tally.digests_received += 1;
-        self.agree_on_binary(digest.extensions);
+        self.is_model_unsure &= digest.extensions.as_ref().is_none_or(|peer| peer.model.is_none());
+        self.agree_on_binary(digest.extensions.as_ref());
         // Nothing is agreed on by one side alone.
-        let agrees = self.config.announce_extensions && self.config.announces();
-        let promises = digest.extensions.filter(|_| agrees).map(|extensions| extensions.promises);
+        let agreed = digest.extensions.as_ref().filter(|_| self.config.announces_extensions());
+        let promises = agreed.map(|extensions| extensions.promises);
         self.receiving.digest_received(digest.vector.clone(), promises);
         self.understands_marks = promises.is_some() && self.config.direction.sends();
         if self.receiving.makes_promises() {
@@ -188,6 +193,8 @@ impl Session {
             vector: digest.vector.clone(),
             metadata: digest.metadata,
             has_extensions: digest.extensions.is_some(),
+            model: digest.extensions.as_ref().and_then(|extensions| extensions.model.clone()),
+            cluster: digest.extensions.and_then(|extensions| extensions.cluster),
         });
         if self.config.announces() {
             let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;

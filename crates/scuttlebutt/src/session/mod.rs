@@ -4,6 +4,7 @@
 //! what it has to say in portions of the driver's choosing, and closes the stream when it says so.
 
 mod acknowledging;
+mod belonging;
 mod config;
 mod deferring;
 mod event;
@@ -114,6 +115,10 @@ pub struct Session {
     has_passed_over: bool,
     deferring: Deferring,
     confirmed: Option<Timestamp>,
+    /// The peer has not said which model it holds, nor shown that it may be another.
+    is_model_unsure: bool,
+    /// The peer does not belong here; our own digest is still to be sent, so that it knows, too.
+    parting: Option<SessionError>,
     is_leaving: bool,
     peer_has_ended: bool,
     is_closed: bool,
@@ -160,6 +165,8 @@ impl Session {
             has_passed_over: false,
             deferring,
             confirmed: None,
+            is_model_unsure: true,
+            parting: None,
             is_leaving: false,
             peer_has_ended: false,
             is_closed: false,
@@ -196,7 +203,7 @@ impl Session {
         mut bytes: &[u8],
     ) -> Result<(), SessionError> {
         self.settle(replica)?;
-        while !self.is_closed {
+        while !self.is_closed && self.parting.is_none() {
             match self.decoder.decode(&mut bytes, replica.limits()) {
                 Ok(Some(frame)) => {
                     self.tally.lines_received += 1;
@@ -221,6 +228,9 @@ impl Session {
     ) -> Result<(), SessionError> {
         if self.is_closed || self.peer_has_ended {
             return Ok(());
+        }
+        if let Some(error) = self.parting.take() {
+            return Err(self.fail(error));
         }
         match self.decoder.finish(replica.limits()) {
             Ok(Some(frame)) => self.handle(replica, now_ms, frame)?,
@@ -287,6 +297,9 @@ impl Session {
         if self.is_closed {
             return false;
         }
+        if self.parting.is_some() {
+            return !self.has_parted();
+        }
         self.carried < self.carry.len()
             || match &self.sending {
                 Sending::Finished => false,
@@ -328,6 +341,7 @@ impl Session {
                 break;
             }
         }
+        self.end_parting();
         if matches!(self.sending, Sending::Finished) {
             self.close_if_over();
         }
@@ -415,6 +429,8 @@ impl Session {
             deferring,
             // Spares the driver an event that tells nothing new.
             confirmed: _,
+            is_model_unsure,
+            parting,
             is_leaving,
             peer_has_ended,
             is_closed,
@@ -430,7 +446,15 @@ impl Session {
         let bytes = (decoder, encoder, agreed, received, carry, carried);
         let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
         let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
-        let end = (is_leaving, peer_has_ended, is_closed, was_synced, has_heard_history);
+        let end = (
+            is_model_unsure,
+            parting,
+            is_leaving,
+            peer_has_ended,
+            is_closed,
+            was_synced,
+            has_heard_history,
+        );
         let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms);
         let state = (receiving, unsettled, sending, owed, position, end);
         write!(out, "{:?}", (link, bytes, state, times, events))

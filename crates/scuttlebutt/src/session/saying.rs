@@ -20,7 +20,9 @@ impl Session {
         out: &mut Vec<u8>,
         left: usize,
     ) -> bool {
-        if matches!(self.sending, Sending::Finished) {
+        if matches!(self.sending, Sending::Finished)
+            || self.parting.is_some() && self.receiving.has_asked()
+        {
             return false;
         }
         if self.is_switch_due() {
@@ -192,12 +194,15 @@ impl Session {
         let own = self.config.ask_for_own.then(|| replica.id());
         let vector = replica.announced().filter(|(source, _)| Some(*source) != own);
         let metadata = self.config.metadata.as_ref().and_then(Metadata::sent);
-        let extensions = self.config.announce_extensions.then_some(Extensions {
+        let extensions = self.config.announce_extensions.then(|| Extensions {
             promises: self.config.direction.sends(),
             binary: self.config.offers_binary(),
             zstd: self.config.offers_packs(),
+            model: replica.model_label(),
+            cluster: self.config.cluster.clone(),
+            heartbeat_ms: None,
         });
-        self.encoder.digest(replica.id(), vector, metadata, extensions, &mut self.carry);
+        self.encoder.digest(replica.id(), vector, metadata, extensions.as_ref(), &mut self.carry);
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {

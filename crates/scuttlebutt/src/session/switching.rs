@@ -46,7 +46,7 @@ impl Session {
 
     /// Takes note of what the peer's digest announces. The first one counts: after it this side says
     /// more than digests, and a line that switches would come too late.
-    pub(super) fn agree_on_binary(&mut self, peer: Option<Extensions>) {
+    pub(super) fn agree_on_binary(&mut self, peer: Option<&Extensions>) {
         let agreed = match peer {
             Some(peer) if peer.zstd && self.config.offers_packs() => Agreed::Packs,
             Some(peer) if peer.binary && self.config.offers_binary() => Agreed::Frames,

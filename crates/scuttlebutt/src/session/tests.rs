@@ -3,6 +3,7 @@
 //! Random clusters of replicas are in the crate's `tests/invariants.rs`; here are the cases that
 //! need a certain line at a certain moment.
 
+mod belonging;
 mod binary;
 mod bounds;
 mod clock_skew;
@@ -158,8 +159,8 @@ fn two_of_ours_use_marks() {
     assert_eq!(a.model().to_json(), r#"{"k":2}"#);
     assert_eq!(
         transcript,
-        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1}}
-B> {"id":"B","clock":{},"ext":{"marks":1}}
+        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1,"model":"map"}}
+B> {"id":"B","clock":{},"ext":{"marks":1,"model":"map"}}
 B> "SYNC"
 A> [["k",1],1000000,"A"]
 A> "SYNC"

@@ -37,7 +37,7 @@ impl Encoder {
         id: &SourceId,
         vector: impl Iterator<Item = (&'a SourceId, Timestamp)>,
         metadata: Option<&str>,
-        extensions: Option<Extensions>,
+        extensions: Option<&Extensions>,
         out: &mut Vec<u8>,
     ) {
         let mut line = String::new();

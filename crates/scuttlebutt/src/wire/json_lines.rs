@@ -5,6 +5,7 @@
 //! original writes. It costs one pass over the bytes, whatever their chunks.
 
 use crate::json::{self, JsString, JsonErrorKind};
+use crate::label::Label;
 use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::recent_sources::RecentSources;
 use crate::source::SourceId;
@@ -134,7 +135,7 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
                 }
                 digest.metadata = Some(value.to_owned());
             }
-            "\"ext\"" => digest.extensions = decode_extensions(value),
+            "\"ext\"" => digest.extensions = decode_extensions(value, limits)?,
             "\"mark\"" => mark = Some(value),
             _ => {}
         }
@@ -182,18 +183,43 @@ fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeErr
     Ok(entries.into_iter().collect())
 }
 
-fn decode_extensions(text: &str) -> Option<Extensions> {
+/// Reads what a peer announces of its own kind; nothing where it does not say `marks`, which all else
+/// stands on. Members that are unknown, or of another type than they should be, are as if they were not
+/// there.
+fn decode_extensions(text: &str, limits: &Limits) -> Result<Option<Extensions>, LimitExceeded> {
     if json::kind(text) != json::Kind::Object {
-        return None;
+        return Ok(None);
     }
-    let member = |name| json::members(text).find(|(found, _)| *found == name);
-    let (_, marks) = member("\"marks\"")?;
+    let mut found = Extensions::default();
+    let mut marks = None;
     // The highest version that the peer understands: it understands ours, too.
     let is_version = |value: &str| json::parse_number(value) >= 1.0;
-    let announces = |name| member(name).is_some_and(|(_, version)| is_version(version));
-    let binary = announces("\"binary\"");
-    let zstd = binary && announces("\"zstd\"");
-    Some(Extensions { promises: marks == "1", binary, zstd })
+    for (name, value) in json::members(text) {
+        match name {
+            "\"marks\"" => marks = Some(value),
+            "\"binary\"" => found.binary = is_version(value),
+            "\"zstd\"" => found.zstd = is_version(value),
+            "\"model\"" => found.model = decode_label(value, limits)?,
+            "\"cluster\"" => found.cluster = decode_label(value, limits)?,
+            "\"heartbeat\"" => {
+                let number = json::parse_number(value);
+                found.heartbeat_ms = (number >= 1.0 && number.is_finite()).then_some(number);
+            }
+            _ => {}
+        }
+    }
+    let zstd = found.binary && found.zstd;
+    Ok(marks.map(|marks| Extensions { promises: marks == "1", zstd, ..found }))
+}
+
+fn decode_label(value: &str, limits: &Limits) -> Result<Option<Label>, LimitExceeded> {
+    if json::kind(value) != json::Kind::String {
+        return Ok(None);
+    }
+    if value.len() > limits.label_bytes_max {
+        return Err(LimitExceeded::new(Bound::LabelBytes, limits.label_bytes_max));
+    }
+    Ok(Label::of_peer(value))
 }
 
 /// Appends a digest's line.
@@ -201,7 +227,7 @@ pub(crate) fn encode_digest<'a>(
     id_literal: &str,
     vector: impl Iterator<Item = (&'a SourceId, Timestamp)>,
     metadata: Option<&str>,
-    extensions: Option<Extensions>,
+    extensions: Option<&Extensions>,
     out: &mut String,
 ) {
     out.push_str("{\"id\":");
@@ -212,12 +238,30 @@ pub(crate) fn encode_digest<'a>(
         out.push_str(",\"meta\":");
         out.push_str(metadata);
     }
-    if let Some(Extensions { promises, binary, zstd }) = extensions {
-        out.push_str(if promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
-        out.push_str(if binary { ",\"binary\":1" } else { "" });
-        out.push_str(if zstd { ",\"zstd\":1}" } else { "}" });
+    if let Some(extensions) = extensions {
+        encode_extensions(extensions, out);
     }
     out.push_str("}\n");
+}
+
+fn encode_extensions(extensions: &Extensions, out: &mut String) {
+    // By name, so that a new member has to be thought of here.
+    let Extensions { promises, binary, zstd, model, cluster, heartbeat_ms } = extensions;
+    out.push_str(if *promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
+    out.push_str(if *binary { ",\"binary\":1" } else { "" });
+    out.push_str(if *zstd { ",\"zstd\":1" } else { "" });
+    let labels = [(",\"model\":", model), (",\"cluster\":", cluster)];
+    for (name, label) in
+        labels.into_iter().filter_map(|(name, label)| Some((name, label.as_ref()?)))
+    {
+        out.push_str(name);
+        out.push_str(label.as_json());
+    }
+    if let Some(heartbeat_ms) = heartbeat_ms {
+        out.push_str(",\"heartbeat\":");
+        json::write_number(*heartbeat_ms, out);
+    }
+    out.push('}');
 }
 
 /// Appends a mark's line.

@@ -18,6 +18,7 @@ pub use error::{DecodeError, Excerpt, Foreign, FrameError};
 pub use tap::Tap;
 
 use crate::json::JsString;
+use crate::label::Label;
 use crate::update::{InvalidUpdate, Update};
 use crate::version_vector::VersionVector;
 
@@ -55,7 +56,7 @@ pub(crate) struct Digest {
 }
 
 /// What a peer announces beyond the original's protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Extensions {
     /// Whether its digest, its `"SYNC"` and its marks are promises (invariant I2). A peer that only
     /// receives says no: it announces what it holds but passes none of it on.
@@ -64,4 +65,10 @@ pub(crate) struct Extensions {
     pub(crate) binary: bool,
     /// Whether it reads packs among these, and writes them to whoever says the same.
     pub(crate) zstd: bool,
+    /// What its model is called.
+    pub(crate) model: Option<Label>,
+    /// Which cluster it belongs to.
+    pub(crate) cluster: Option<Label>,
+    /// How long the other side may be silent, in milliseconds.
+    pub(crate) heartbeat_ms: Option<f64>,
 }

@@ -56,7 +56,7 @@ fn line_of(frame: Frame) -> Option<String> {
         Frame::Update(update) => line = update.ok()?.to_json(),
         Frame::Digest(digest) => {
             let id = digest.id.map_or_else(|| "null".to_owned(), |id| id.to_json_literal());
-            let (metadata, extensions) = (digest.metadata.as_deref(), digest.extensions);
+            let (metadata, extensions) = (digest.metadata.as_deref(), digest.extensions.as_ref());
             json_lines::encode_digest(&id, digest.vector.iter(), metadata, extensions, &mut line);
         }
         Frame::Mark(vector) => json_lines::encode_mark(vector.iter(), &mut line),

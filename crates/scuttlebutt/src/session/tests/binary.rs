@@ -130,7 +130,7 @@ fn unasked_it_is_never_announced() {
     let mut session = new_session(&mut r, unasked);
     assert_eq!(
         said(&mut session, &r),
-        "{\"id\":\"R\",\"clock\":{},\"ext\":{\"marks\":1}}\n\"SYNC\"\n"
+        "{\"id\":\"R\",\"clock\":{},\"ext\":{\"marks\":1,\"model\":\"map\"}}\n\"SYNC\"\n"
     );
 }
 

@@ -1,6 +1,7 @@
 //! Directions, modes and how sessions end.
 
 use super::*;
+use crate::label::Label;
 use crate::session::event::CloseReason;
 
 fn pair(
@@ -122,11 +123,19 @@ fn metadata_and_the_peers_name_are_told() {
     let config = SessionConfig { metadata: Some(metadata), ..SessionConfig::default() };
     let (_, _, mut sa, mut sb) = pair(config, plain());
     match &events(&mut sb)[0] {
-        SessionEvent::DigestReceived { peer, vector: held, metadata, has_extensions } => {
+        SessionEvent::DigestReceived {
+            peer,
+            vector: held,
+            metadata,
+            has_extensions,
+            model,
+            cluster,
+        } => {
             assert_eq!(peer.as_ref().and_then(|peer| peer.as_str()), Some("A"));
             assert_eq!(*held, vector(&[("A", 10.0)]));
             assert_eq!(metadata.as_deref(), Some("{\"1\":2,\"role\":\"hub\"}"));
             assert!(has_extensions);
+            assert_eq!((model.clone(), cluster), (Label::new("map").ok(), &None));
         }
         other => panic!("{other:?}"),
     }

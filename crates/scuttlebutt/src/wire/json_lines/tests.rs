@@ -156,7 +156,7 @@ fn digests_may_have_odd_clocks_and_ids() {
     let all =
         digest(r#"{"accept":null,"meta": { "a" : 1 },"clock":{},"ext":{"x":0,"marks":1},"y":[]}"#);
     assert_eq!(all.metadata.as_deref(), Some(r#"{"a":1}"#));
-    assert_eq!(all.extensions, Some(Extensions { promises: true, binary: false, zstd: false }));
+    assert_eq!(all.extensions, Some(Extensions { promises: true, ..Extensions::default() }));
     for (ext, expected) in [
         (r#"{"marks":0}"#, Some(false)),
         (r#"{"marks":2}"#, Some(false)),
@@ -179,6 +179,41 @@ fn digests_may_have_odd_clocks_and_ids() {
     ] {
         let found = digest(&format!("{{\"clock\":{{}},\"ext\":{ext}}}")).extensions;
         assert_eq!(found.is_some_and(|extensions| extensions.binary), expected, "{ext}");
+    }
+}
+
+/// What is unknown, or of another type than it should be, is as if it were not there.
+#[test]
+fn extensions_say_what_a_peer_belongs_to() {
+    let found = |ext: &str| match one(&format!("{{\"clock\":{{}},\"ext\":{ext}}}")) {
+        Frame::Digest(digest) => digest.extensions,
+        other => panic!("{ext}: {other:?}"),
+    };
+    let marks = Extensions { promises: true, ..Extensions::default() };
+    let label = |text| Some(Label::new(text).expect("a label"));
+    for (ext, expected) in [
+        (r#"{"marks":1,"model":"map"}"#, Extensions { model: label("map"), ..marks.clone() }),
+        (r#"{"model":"\u006dap","marks":1}"#, Extensions { model: label("map"), ..marks.clone() }),
+        (r#"{"marks":1,"cluster":"é"}"#, Extensions { cluster: label("é"), ..marks.clone() }),
+        (r#"{"marks":1,"heartbeat":2.5}"#, Extensions { heartbeat_ms: Some(2.5), ..marks.clone() }),
+        (r#"{"marks":1,"model":"","cluster":""}"#, marks.clone()),
+        (r#"{"marks":1,"model":["map"],"cluster":7,"heartbeat":"30000"}"#, marks.clone()),
+        (r#"{"marks":1,"heartbeat":0,"later":{"model":"map"}}"#, marks.clone()),
+        (r#"{"marks":1,"heartbeat":-5}"#, marks.clone()),
+        (r#"{"marks":1,"heartbeat":1e999}"#, marks),
+    ] {
+        assert_eq!(found(ext), Some(expected), "{ext}");
+    }
+    assert_eq!(found(r#"{"model":"map","cluster":"a","heartbeat":1}"#), None, "it says no marks");
+
+    let limits = Limits { label_bytes_max: 6, ..Limits::default() };
+    for member in ["model", "cluster"] {
+        let line = |text: &str| {
+            format!("{{\"clock\":{{}},\"ext\":{{\"marks\":1,\"{member}\":\"{text}\"}}}}")
+        };
+        assert!(decode(&[line("four").as_bytes()], &limits).is_ok());
+        let error = decode(&[line("fiver").as_bytes()], &limits).unwrap_err();
+        assert_eq!(error, LimitExceeded::new(Bound::LabelBytes, 6).into());
     }
 }
 
@@ -397,6 +432,10 @@ fn any_timestamp() -> impl Strategy<Value = Timestamp> {
     any::<f64>().prop_filter_map("no timestamp", |millis| Timestamp::new(millis.abs()).ok())
 }
 
+fn any_label() -> impl Strategy<Value = Label> {
+    "[^\\p{Cc}]{1,16}".prop_filter_map("a label", |text| Label::new(&text).ok())
+}
+
 proptest! {
     /// What is written is read back as it was: changes, lone surrogates, extras, any double; and what
     /// is read is written as the same bytes.
@@ -443,12 +482,17 @@ proptest! {
         promises in prop::option::of(any::<bool>()),
         binary: bool,
         zstd: bool,
+        model in prop::option::of(any_label()),
+        cluster in prop::option::of(any_label()),
+        heartbeat_ms in prop::option::of(1.0..1e300),
     ) {
         let vector: VersionVector = entries.into_iter().collect();
         let metadata = metadata.map(|text| json::canonicalize(text.as_bytes(), Limits::default().text()).unwrap().into_owned());
-        let extensions = promises.map(|promises| Extensions { promises, binary, zstd: binary && zstd });
+        let zstd = binary && zstd;
+        let extensions =
+            promises.map(|promises| Extensions { promises, binary, zstd, model, cluster, heartbeat_ms });
         let mut line = String::new();
-        encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions, &mut line);
+        encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions.as_ref(), &mut line);
         let expected = Digest { id: Some(id.as_js_string().clone()), vector, metadata, extensions };
         prop_assert_eq!(one(&line), Frame::Digest(expected));
     }
