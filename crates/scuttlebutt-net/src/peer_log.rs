@@ -37,6 +37,7 @@ pub(crate) enum Topic {
     FailedHandshake,
     Broke,
     Misspoke,
+    Foreign,
     Left,
     Synced,
     RefusedUpdate,
@@ -65,6 +66,7 @@ impl Topic {
             }
             LinkError::Tls(_) | LinkError::NothingAllowed { .. } => Self::FailedHandshake,
             LinkError::Session(SessionError::Full(_)) => Self::RefusedUpdate,
+            LinkError::Session(error) if error.is_mutual() => Self::Foreign,
             LinkError::Session(_) => Self::Misspoke,
             _ => Self::Broke,
         }
@@ -79,6 +81,7 @@ impl fmt::Display for Topic {
             Self::FailedHandshake => "handshakes that failed",
             Self::Broke => "connections that broke or were given up",
             Self::Misspoke => "peers that said what they must not, or not what they had to",
+            Self::Foreign => "peers that are, or may be, of another model or cluster",
             Self::Left => "peers that left",
             Self::Synced => "sessions that came to be in sync",
             Self::RefusedUpdate => "updates that were refused",

@@ -151,17 +151,16 @@ pub(crate) struct Recorder<'a> {
 impl Recorder<'_> {
     /// Once in a session: just one of the two says which cluster it belongs to.
     fn tell_of_cluster(&self, theirs: Option<&Label>) {
-        if self.record.status().has_announced {
+        if self.record.status().has_announced
+            || self.cluster.is_some() == theirs.is_some()
+            || !self.log.allows(self.begun, Topic::Foreign)
+        {
             return;
         }
-        match (&self.cluster, theirs) {
-            (Some(ours), None) => tracing::warn!(
-                "the peer names no cluster, and is let into {ours}: is it one of that?"
-            ),
-            (None, Some(theirs)) => tracing::warn!(
-                "the peer belongs to cluster {theirs}, and this node names none: is it one of that?"
-            ),
-            _ => {}
+        if let Some(ours) = &self.cluster {
+            tracing::warn!("the peer names no cluster, and is let into {ours}");
+        } else if let Some(theirs) = theirs {
+            tracing::warn!("the peer belongs to cluster {theirs}, and this node names none");
         }
     }
 
@@ -245,11 +244,13 @@ impl Observer for Recorder<'_> {
             }
             SessionEvent::LooksForeign { update } => {
                 self.record.update(|status| status.looks_foreign = true);
-                tracing::warn!(
-                    %update,
-                    "the peer does not say which model it holds, and sent a change as this model's \
-                     writers do not make it: does it hold another model?"
-                );
+                if self.log.allows(self.begun, Topic::Foreign) {
+                    tracing::warn!(
+                        %update,
+                        "the peer does not say which model it holds, and sent a change as this model's \
+                         writers do not make it: does it hold another model?"
+                    );
+                }
             }
             SessionEvent::HistorySent => tracing::debug!("history sent"),
             SessionEvent::HistoryReceived => tracing::debug!("history received"),
