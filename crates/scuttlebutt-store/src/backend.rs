@@ -1,20 +1,24 @@
 //! The file as the engine sees it, and when writes to it must have reached the disk.
 //!
-//! The engine asks for a sync at the end of each commit. Here it is decided whether that means one, and
-//! room is made ready so that it is short. This module knows nothing of what is written.
+//! The engine asks for a sync at the end of each commit. Here it is decided whether that means one, room is
+//! made ready so that it is short, and what the engine writes is held back until the file may be changed.
+//! This module knows nothing of what is written.
 
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use crate::access::Access;
 use crate::blank::{Blank, Fill};
+use crate::commits::{Commits, HEADER_BYTES};
 use crate::file_system;
+use crate::held_back::HeldBack;
 
 /// What a confirmed update survives. To keep nothing, use no store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,13 +67,17 @@ impl SyncSwitch {
     }
 }
 
-#[derive(Debug)]
+/// The file; all clones are the same.
+#[derive(Clone, Debug)]
 pub(crate) struct Backend {
-    file: FileBackend,
+    file: Arc<FileBackend>,
+    access: Access,
     sync: SyncSwitch,
     faults: Option<Arc<dyn Faults>>,
+    /// Until what was written may reach the file.
+    held_back: Arc<RwLock<Option<HeldBack>>>,
     /// Locked while room is made, so that nobody writes there meanwhile.
-    room: Mutex<Room>,
+    room: Arc<Mutex<Room>>,
 }
 
 /// What is known of parts of the file that are still to be filled, and the memory to do so.
@@ -80,17 +88,64 @@ struct Room {
 }
 
 impl Backend {
+    /// Over a file that is there, everything written is [held back](Self::release).
     pub(crate) fn new(
         file: File,
+        access: Access,
         sync: SyncSwitch,
         fill_bytes: usize,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self, redb::DatabaseError> {
         let len = file.metadata().map_err(redb::StorageError::from)?.len();
+        let held_back = (len > 0).then(|| HeldBack::new(len));
         let fill_bytes = if file_system::writes_elsewhere(&file) { 0 } else { fill_bytes as u64 };
         let blank = Blank::new(fill_bytes, len, &file_system::holes(&file, len, fill_bytes));
-        let room = Mutex::new(Room { blank, part: Vec::new() });
-        Ok(Self { file: FileBackend::new(file)?, sync, faults, room })
+        let room = Arc::new(Mutex::new(Room { blank, part: Vec::new() }));
+        let (file, held_back) = (FileBackend::new(file)?.into(), Arc::new(RwLock::new(held_back)));
+        Ok(Self { file, access, sync, faults, held_back, room })
+    }
+
+    /// Writes to the file what was held back, and from now on whatever comes. Whenever this is broken off,
+    /// the file is as good as before or as it is to be; if it fails, all is held back for good.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        let mut place = self.held_back.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(held_back) = &*place else { return Ok(()) };
+        let (len_before, len) = (self.file.len()?, held_back.len());
+        if len > len_before {
+            self.resize(len)?;
+        }
+        for (offset, page) in held_back.pages() {
+            // It says which of the others count, so they are there before it.
+            if offset == 0 {
+                self.sync()?;
+            }
+            self.write_now(offset, page)?;
+        }
+        self.sync()?;
+        if len < len_before {
+            self.resize(len)?;
+        }
+        *place = None;
+        Ok(())
+    }
+
+    /// The commits that the file has, as the engine sees it.
+    pub(crate) fn commits(&self) -> io::Result<Option<Commits>> {
+        let mut header = [0; HEADER_BYTES];
+        match self.read(0, &mut header) {
+            Ok(()) => Ok(Commits::read(&header)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does something to what is held back, if anything is to be.
+    fn if_held_back<T>(
+        &self,
+        work: impl FnOnce(&mut HeldBack) -> io::Result<T>,
+    ) -> Option<io::Result<T>> {
+        let mut held_back = self.held_back.write().unwrap_or_else(PoisonError::into_inner);
+        held_back.as_mut().map(work)
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {
@@ -116,6 +171,43 @@ impl Backend {
         }
     }
 
+    fn resize(&self, len: u64) -> io::Result<()> {
+        self.check(Operation::Grow)?;
+        let mut room = self.room();
+        self.file.set_len(len)?;
+        room.blank.resize(len);
+        Ok(())
+    }
+
+    fn write_now(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check(Operation::Write)?;
+        self.make_room(offset..offset.saturating_add(data.len() as u64));
+        self.file.write(offset, data)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let synced = self.check(Operation::Sync).and_then(|()| match self.sync.is_on() {
+            true => self.file.sync_data(),
+            false => Ok(()),
+        });
+        synced.map_err(|error| match error.kind() {
+            // What systems say of files that cannot be synced.
+            io::ErrorKind::InvalidInput => io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("its file system cannot sync files: {error}"),
+            ),
+            _ => error,
+        })
+    }
+
+    /// Who only reads cannot lock parts of a file as the engine does, and has the directory's lock.
+    fn lockable(&self) -> Result<&FileBackend, BackendError> {
+        match self.access {
+            Access::Write => Ok(&self.file),
+            Access::Read => Err(BackendError::Unsupported),
+        }
+    }
+
     fn check(&self, operation: Operation) -> io::Result<()> {
         self.faults.as_ref().map_or(Ok(()), |faults| faults.before(operation))
     }
@@ -129,30 +221,34 @@ type Edge = Bound<u64>;
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        match &*self.held_back.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(held_back) => Ok(held_back.len()),
+            None => self.file.len(),
+        }
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+        match &*self.held_back.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(held_back) => held_back.read(&self.file, offset, out),
+            None => self.file.read(offset, out),
+        }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.check(Operation::Grow)?;
-        let mut room = self.room();
-        self.file.set_len(len)?;
-        room.blank.resize(len);
-        Ok(())
+        let held_back = self.if_held_back(|held_back| {
+            held_back.set_len(len);
+            Ok(())
+        });
+        held_back.unwrap_or_else(|| self.resize(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.check(Operation::Sync)?;
-        if self.sync.is_on() { self.file.sync_data() } else { Ok(()) }
+        self.if_held_back(|_| Ok(())).unwrap_or_else(|| self.sync())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.check(Operation::Write)?;
-        self.make_room(offset..offset.saturating_add(data.len() as u64));
-        self.file.write(offset, data)
+        self.if_held_back(|held_back| held_back.write(&self.file, offset, data))
+            .unwrap_or_else(|| self.write_now(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
@@ -160,27 +256,27 @@ impl StorageBackend for Backend {
     }
 
     fn try_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        self.lockable()?.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        self.lockable()?.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        self.lockable()?.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        self.lockable()?.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        self.lockable()?.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        self.lockable()?.query_lock_range(start, end)
     }
 }
 
@@ -218,7 +314,10 @@ mod tests {
     fn open(path: &Path, sync: &SyncSwitch, fill_bytes: usize) -> Backend {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        Backend::new(file, sync.clone(), fill_bytes, None).unwrap()
+        let backend =
+            Backend::new(file, Access::Write, sync.clone(), fill_bytes, None).unwrap();
+        backend.release().unwrap();
+        backend
     }
 
     proptest! {

@@ -1,10 +1,10 @@
 //! A copy of a store that is in use, as it was between two commits.
 
-use std::fs;
 use std::path::Path;
 
 use redb::ReadableDatabase;
 
+use crate::access::make_dir;
 use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
@@ -30,8 +30,7 @@ impl Store {
     /// this fails, `dir` has no store.
     pub fn backup(&self, dir: impl AsRef<Path>) -> Result<Backup, StoreError> {
         let dir = dir.as_ref();
-        fs::create_dir_all(dir)
-            .map_err(|error| StoreError::io(dir, "creating the directory", error))?;
+        make_dir(dir)?;
         let path = &self.path;
         guarded(path, || {
             let transaction = self.database.begin_read().at(path, "reading the store")?;

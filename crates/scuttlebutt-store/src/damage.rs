@@ -19,6 +19,8 @@ pub struct Damage {
     pub blocks_missing: u64,
     /// Entries of the version vector whose checksum is wrong, or that are missing.
     pub vector_entries: u64,
+    /// The last commit is not whole, and was confirmed: what it wrote is missing from the rest.
+    pub last_commit: bool,
     /// Names of what else the store keeps that is wrong or missing: its id, its model.
     pub meta: Vec<&'static str>,
     /// What the engine says of its own structure.
@@ -38,6 +40,10 @@ impl Damage {
 
     pub(crate) fn of_meta(name: &'static str) -> Self {
         Self { meta: vec![name], ..Self::default() }
+    }
+
+    pub(crate) fn of_last_commit() -> Self {
+        Self { last_commit: true, ..Self::default() }
     }
 
     pub(crate) fn add_update(&mut self, position: Option<u64>, positions_max: usize) {
@@ -65,6 +71,9 @@ impl fmt::Display for Damage {
         }
         if self.vector_entries > 0 {
             parts.push(format!("version vector entries damaged: {}", self.vector_entries));
+        }
+        if self.last_commit {
+            parts.push("the last commit that was confirmed is damaged".to_owned());
         }
         if !self.meta.is_empty() {
             parts.push(format!("damaged: {}", self.meta.join(", ")));

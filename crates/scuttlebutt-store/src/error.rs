@@ -102,11 +102,25 @@ pub enum StoreError {
         /// What, how much and where.
         damage: Box<Damage>,
     },
-    /// It was not closed and can only be looked at once it was opened for writing.
-    #[error("{}: was not closed properly and cannot be recovered without writing; open it once", path.display())]
-    NeedsRecovery {
+    /// The path leads to another file, or to none, while the store is in use.
+    #[error("{}: not the file any more that this store writes to: it was removed, moved or replaced; nothing more is confirmed. Save what is still held in memory before it is closed", path.display())]
+    Gone {
+        /// Where the file was.
+        path: PathBuf,
+    },
+    /// It was opened to be read, by [`Store::open_to_read`](crate::Store::open_to_read).
+    #[error("{}: opened to be read only; nothing is written", path.display())]
+    OpenedToRead {
         /// The file.
         path: PathBuf,
+    },
+    /// The place is none for a store, whatever the permissions.
+    #[error("{}: a store cannot be kept here: {reason}; choose another directory", path.display())]
+    Unsuitable {
+        /// The file or directory.
+        path: PathBuf,
+        /// What cannot be done there.
+        reason: String,
     },
     /// An earlier commit failed. What the disk holds is uncertain until the store is opened again.
     #[error("{}: stopped after a failure ({reason}); nothing more is written until it is opened again", path.display())]
@@ -149,6 +163,7 @@ impl StoreError {
                 Self::ReadOnly { path }
             }
             io::ErrorKind::NotFound => Self::Missing { path },
+            io::ErrorKind::Unsupported => Self::Unsuitable { path, reason: error.to_string() },
             _ => Self::Io { path, doing, error },
         }
     }
@@ -171,7 +186,6 @@ impl StoreError {
             | redb::Error::TableIsMultimap(_)) => {
                 Self::damaged(path, Damage::of_engine(error.to_string()))
             }
-            redb::Error::RepairAborted => Self::NeedsRecovery { path: path.to_owned() },
             error => Self::Engine { path: path.to_owned(), doing, error: Box::new(error) },
         }
     }

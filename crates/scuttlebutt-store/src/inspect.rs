@@ -11,7 +11,7 @@ use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
-use crate::open::{Engine, open_error};
+use crate::open::Engine;
 use crate::scan::{Scan, read_vector};
 use crate::schema::{FILE_NAME, Meta, UPDATES, VECTOR};
 use crate::store::Store;
@@ -86,40 +86,30 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none, or what keeps it from being opened.
     pub fn model_in(dir: impl AsRef<Path>) -> Result<String, StoreError> {
-        let path = dir.as_ref().join(FILE_NAME);
+        let (dir, path) = (dir.as_ref(), dir.as_ref().join(FILE_NAME));
         guarded(&path, || {
-            let engine = Engine::open(&path, &StoreLimits::default(), None)?;
+            let (engine, _lock) = Engine::open_to_read(dir, &StoreLimits::default())?;
             let transaction = engine.database.begin_read().at(&path, DOING)?;
             Ok(Meta::read(&transaction, &path)?.model)
         })
     }
 
     /// Counts what the store in directory `dir` holds, which nobody else may have open for writing.
-    /// One that was not closed in order is recovered first, which is all that this ever writes.
+    /// Nothing is written.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be read; damaged records are counted.
+    /// [`StoreError`] when it cannot be read; what is damaged is counted.
     pub fn inspect_dir(
         dir: impl AsRef<Path>,
         limits: &StoreLimits,
     ) -> Result<Inspection, StoreError> {
-        let path = dir.as_ref().join(FILE_NAME);
+        let (dir, path) = (dir.as_ref(), dir.as_ref().join(FILE_NAME));
         guarded(&path, || {
-            let mut builder = redb::Builder::new();
-            builder.set_cache_size(limits.cache_bytes_max);
-            match builder.open_read_only(&path) {
-                Ok(database) => count(&database.begin_read().at(&path, DOING)?, &path, limits),
-                Err(redb::DatabaseError::RepairAborted) => {
-                    let engine = match Engine::open(&path, limits, None) {
-                        Err(StoreError::ReadOnly { path }) => {
-                            return Err(StoreError::NeedsRecovery { path });
-                        }
-                        opened => opened?,
-                    };
-                    count(&engine.database.begin_read().at(&path, DOING)?, &path, limits)
-                }
-                Err(error) => Err(open_error(&path, error)),
-            }
+            let (engine, lock) = Engine::open_to_read(dir, limits)?;
+            let mut counted =
+                count(&engine.database.begin_read().at(&path, DOING)?, &path, limits)?;
+            counted.damage.last_commit = engine.has_lost_commit(&path, &lock)?;
+            Ok(counted)
         })
     }
 }

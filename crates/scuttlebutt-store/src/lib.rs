@@ -38,19 +38,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod backend;
 mod backup;
 mod batch;
 mod blank;
 mod block;
 mod blocks;
+mod commits;
+mod confirmed;
 mod contained;
 mod damage;
 mod error;
 mod file_system;
+mod held_back;
 mod inspect;
 mod limits;
 mod load;
+mod lock;
 mod open;
 mod origin;
 mod read;
@@ -75,5 +80,5 @@ pub use load::Progress;
 pub use open::{Opened, Options, Renewed};
 pub use read::Selection;
 pub use repair::Repaired;
-pub use schema::{FILE_NAME, FORMAT};
+pub use schema::{FILE_NAME, FORMAT, LOCK_NAME};
 pub use store::Store;

@@ -1,7 +1,7 @@
-//! Opening a store: creating it where there is none, and finding out whether it may go on writing
-//! under its id.
+//! Opening a store: creating it where there is none, and finding out whether all that was confirmed is
+//! there and whether it may go on writing under its id. Until that is known not a byte of the file changes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::ReadableDatabase;
 use scuttlebutt::{SourceId, VersionVector};
 
+use crate::access::{Access, make_dir, private};
 use crate::backend::{Backend, Durability, Faults, SyncSwitch};
+use crate::commits::Commits;
+use crate::confirmed::{Finding, judge};
 use crate::contained::{Contained, guarded};
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
+use crate::lock::DirLock;
 use crate::origin;
 use crate::rewrite::{Existing, Purpose, place, write_file};
 use crate::schema::{FILE_NAME, FORMAT, Meta};
@@ -74,9 +78,16 @@ pub enum Renewed {
         /// The id of the store it was copied from.
         of: SourceId,
     },
-    /// The machine stopped while a [`Durability::Buffered`] store was in use. Updates that were
-    /// confirmed, and that peers may hold, may be lost.
+    /// The machine stopped while the store was in use: a [`Durability::Buffered`] one, or one whose last
+    /// commit is not whole, and nobody knows whether that was confirmed. Updates that were confirmed, and
+    /// that peers may hold, may be lost.
     MachineStopped {
+        /// The id until then.
+        of: SourceId,
+    },
+    /// The file is an older one than the last that was in use here, put in its place. What was confirmed
+    /// since is lost, and peers may hold it.
+    SetBack {
         /// The id until then.
         of: SourceId,
     },
@@ -86,36 +97,56 @@ impl Store {
     /// Opens the store in directory `dir`, or creates it.
     ///
     /// # Errors
-    /// [`StoreError`] says what, where and what to do. A damaged store is not opened.
+    /// [`StoreError`] says what, where and what to do. A damaged store is not opened, and stays as it is.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<(Self, Opened), StoreError> {
         let dir = dir.as_ref();
         let path = dir.join(FILE_NAME);
-        let created = !path.try_exists().map_err(|error| StoreError::io(&path, DOING, error))?;
+        let is_there =
+            || path.try_exists().map_err(|error| StoreError::io(&path, DOING, error));
+        if !is_there()? {
+            make_dir(dir)?;
+        }
+        let lock = DirLock::acquire(dir, Access::Write)?;
+        let created = !is_there()?;
         if created {
-            fs::create_dir_all(dir)
-                .map_err(|error| StoreError::io(dir, "creating the directory", error))?;
             create(dir, &options)?;
         }
-        let engine = Engine::open(&path, &options.limits, options.faults.clone())?;
-        let meta = Meta::read(&engine.database.begin_read().at(&path, DOING)?, &path)?;
-        if meta.model != options.model {
-            let (held, wanted) = (meta.model, options.model);
-            return Err(StoreError::WrongModel { path, held, wanted });
-        }
-        let found =
-            origin::of(&engine.file).map_err(|error| StoreError::io(&path, DOING, error))?;
-        let renewed = reason_to_renew(&meta, &found, engine.recovered);
+        let faults = options.faults.clone();
+        let engine = Engine::open(&path, Access::Write, &options.limits, faults)?;
+        let (meta, origin) = engine.identify(&path, &options.model)?;
+        let renewed = match reason_to_renew(&meta, &origin, engine.recovered) {
+            None if !created => engine.find_confirmed(&path, &lock, &origin, &meta.id)?,
+            reason => reason,
+        };
         if renewed.is_some() && options.fresh_id == meta.id {
             return Err(StoreError::IdNotFresh { path, id: meta.id });
         }
         let id = if renewed.is_some() { options.fresh_id.clone() } else { meta.id };
         let session = session(options.durability);
-        let meta = Meta { format: FORMAT, id, origin: Some(found), session, ..meta };
+        let meta = Meta { format: FORMAT, id, origin: Some(origin), session, ..meta };
         let recovered = engine.recovered;
         let is_id_fresh = created || renewed.is_some();
         let Options { durability, limits, .. } = options;
-        let store = Store::new(path, engine, meta, is_id_fresh, durability, limits)?;
+        let store = Store::new(path, engine, lock, meta, is_id_fresh, durability, limits)?;
         Ok((store, Opened { created, recovered, renewed }))
+    }
+
+    /// Opens the store in directory `dir` without changing a byte of it: for a disk that is full or may not
+    /// be written, and for a look at a backup. What it holds can be [loaded](Self::load); whatever would
+    /// write fails. Others may read it at the same time; nobody may have it open for writing. Of the
+    /// `options` model and limits count.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_to_read(dir: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        let dir = dir.as_ref();
+        let path = dir.join(FILE_NAME);
+        let (engine, lock) = Engine::open_to_read(dir, &options.limits)?;
+        let (meta, origin) = engine.identify(&path, &options.model)?;
+        if reason_to_renew(&meta, &origin, engine.recovered).is_none() {
+            engine.find_confirmed(&path, &lock, &origin, &meta.id)?;
+        }
+        Ok(Store::reading(path, engine, lock, meta, options.limits))
     }
 }
 
@@ -151,49 +182,70 @@ fn create(dir: &Path, options: &Options) -> Result<(), StoreError> {
 pub(crate) struct Engine {
     pub(crate) database: Contained,
     pub(crate) file: File,
+    pub(crate) backend: Backend,
     pub(crate) sync: SyncSwitch,
     pub(crate) recovered: bool,
+    /// What the file had before the engine did anything to it.
+    found: Option<Commits>,
 }
 
 impl Engine {
-    /// Opens an existing file.
+    /// Opens an existing file. What the engine writes is held back until
+    /// [`Backend::release`].
     pub(crate) fn open(
         path: &Path,
+        access: Access,
         limits: &StoreLimits,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io(path, DOING, error);
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(access == Access::Write);
+        let file = options.open(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() == 0 {
             let reason = "an empty file".to_owned();
             return Err(StoreError::NotAStore { path: path.to_owned(), reason });
         }
-        Self::start(path, file, limits, faults)
+        Self::start(path, file, access, limits, faults)
+    }
+
+    /// Opens the file of a directory for who only looks, with the lock that keeps others from writing.
+    pub(crate) fn open_to_read(
+        dir: &Path,
+        limits: &StoreLimits,
+    ) -> Result<(Self, DirLock), StoreError> {
+        let path = dir.join(FILE_NAME);
+        if !path.try_exists().map_err(|error| StoreError::io(&path, DOING, error))? {
+            return Err(StoreError::Missing { path });
+        }
+        let lock = DirLock::acquire(dir, Access::Read)?;
+        Ok((Self::open(&path, Access::Read, limits, None)?, lock))
     }
 
     /// Makes a new file.
     pub(crate) fn create(path: &Path, limits: &StoreLimits) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
-        let file =
-            options.read(true).write(true).create_new(true).open(path).map_err(
-                |error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
-                    _ => StoreError::io(path, DOING, error),
-                },
-            )?;
-        Self::start(path, file, limits, None)
+        options.read(true).write(true).create_new(true);
+        let file = private(&mut options).open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
+            _ => StoreError::io(path, DOING, error),
+        })?;
+        Self::start(path, file, Access::Write, limits, None)
     }
 
     fn start(
         path: &Path,
         file: File,
+        access: Access,
         limits: &StoreLimits,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self, StoreError> {
         let own = file.try_clone().map_err(|error| StoreError::io(path, DOING, error))?;
         let sync = SyncSwitch::on();
-        let backend =
-            Backend::new(file, sync.clone(), limits.fill_bytes, faults).at(path, DOING)?;
+        let backend = Backend::new(file, access, sync.clone(), limits.fill_bytes, faults);
+        let backend = backend.at(path, DOING)?;
+        let found = backend.commits().map_err(|error| StoreError::io(path, DOING, error))?;
+        let handle = backend.clone();
         let recovered = Arc::new(AtomicBool::new(false));
         let witness = recovered.clone();
         let opened = guarded(path, || {
@@ -205,11 +257,56 @@ impl Engine {
         });
         let database = Contained::new(opened?);
         let recovered = recovered.load(Ordering::Relaxed);
-        Ok(Self { database, file: own, sync, recovered })
+        Ok(Self { database, file: own, backend: handle, sync, recovered, found })
+    }
+
+    /// What the store says of itself, if it is one of this model, and which file it is in.
+    fn identify(&self, path: &Path, model: &str) -> Result<(Meta, String), StoreError> {
+        let meta = Meta::read(&self.database.begin_read().at(path, DOING)?, path)?;
+        if meta.model != model {
+            let (held, wanted) = (meta.model, model.to_owned());
+            return Err(StoreError::WrongModel { path: path.to_owned(), held, wanted });
+        }
+        let origin = origin::of(&self.file).map_err(|error| StoreError::io(path, DOING, error))?;
+        Ok((meta, origin))
+    }
+
+    /// Whether the last commit is damaged although it was confirmed.
+    pub(crate) fn has_lost_commit(&self, path: &Path, lock: &DirLock) -> Result<bool, StoreError> {
+        let origin = origin::of(&self.file).map_err(|error| StoreError::io(path, DOING, error))?;
+        Ok(self.judge(path, lock, &origin)? == Finding::Damaged)
+    }
+
+    fn judge(&self, path: &Path, lock: &DirLock, origin: &str) -> Result<Finding, StoreError> {
+        let shown = self.backend.commits().map_err(|error| StoreError::io(path, DOING, error))?;
+        Ok(match (&self.found, shown) {
+            (Some(found), Some(shown)) => {
+                judge(found, shown.first, lock.note().as_ref(), (origin, &origin::boot()))
+            }
+            // The engine's files have commits; it will have said what else this is.
+            _ => Finding::Whole,
+        })
+    }
+
+    /// Whether all that was confirmed is there, and if not, whether the store may go on with the rest.
+    fn find_confirmed(
+        &self,
+        path: &Path,
+        lock: &DirLock,
+        origin: &str,
+        id: &SourceId,
+    ) -> Result<Option<Renewed>, StoreError> {
+        let of = id.clone();
+        match self.judge(path, lock, origin)? {
+            Finding::Whole => Ok(None),
+            Finding::Damaged => Err(StoreError::damaged(path, Damage::of_last_commit())),
+            Finding::Uncertain => Ok(Some(Renewed::MachineStopped { of })),
+            Finding::SetBack => Ok(Some(Renewed::SetBack { of })),
+        }
     }
 }
 
-pub(crate) fn open_error(path: &Path, error: redb::DatabaseError) -> StoreError {
+fn open_error(path: &Path, error: redb::DatabaseError) -> StoreError {
     use redb::{DatabaseError, StorageError};
     let path: PathBuf = path.to_owned();
     match error {

@@ -22,6 +22,22 @@ pub(crate) fn is_same(held: &str, found: &str) -> bool {
     pairs.all(|(held, found)| held == found || held.is_empty() || found.is_empty())
 }
 
+/// Tells files of a running system apart. Other than the origin it need not outlive that.
+pub(crate) type FileId = (u64, u64);
+
+/// Device and inode.
+#[cfg(unix)]
+pub(crate) fn file_id(metadata: &Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Not told.
+#[cfg(not(unix))]
+pub(crate) fn file_id(_: &Metadata) -> Option<FileId> {
+    None
+}
+
 /// This start of the machine; empty where nobody tells.
 pub(crate) fn boot() -> String {
     first_line("/proc/sys/kernel/random/boot_id")

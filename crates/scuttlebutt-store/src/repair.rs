@@ -1,16 +1,18 @@
 //! Making a damaged store usable again, with everything in it that is whole.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::ReadableDatabase;
-use scuttlebutt::{SourceId, Update, VersionVector};
+use scuttlebutt::{Update, VersionVector};
 
+use crate::access::{Access, private};
 use crate::contained::guarded;
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
 use crate::limits::StoreLimits;
+use crate::lock::DirLock;
 use crate::open::{Engine, Options};
 use crate::rewrite::{Existing, Purpose, place, write_file};
 use crate::salvage::salvage;
@@ -59,37 +61,20 @@ impl Store {
     pub fn repair(dir: impl AsRef<Path>, options: &Options) -> Result<Repaired, StoreError> {
         let dir = dir.as_ref();
         let path = dir.join(FILE_NAME);
-        let failed = |error| StoreError::io(&path, DOING, error);
-        let _lock = lock(&path)?;
-        // The engine writes to whatever it opens; what is there now must be there afterwards. So all
-        // that follows happens to copies.
-        let original = put_aside(dir, &path)?;
-        let work = dir.join(format!("{FILE_NAME}.repair-{}", std::process::id()));
-        let copied = fs::copy(&path, &work).map_err(failed);
-        let outcome = copied
-            .and_then(|_| read(&work, options))
-            .and_then(|remains| finish(dir, options, remains));
-        let _ = fs::remove_file(&work);
-        match outcome {
-            Ok(repaired) if !repaired.dropped.is_none() => {
-                Ok(Repaired { original: Some(original), ..repaired })
-            }
-            unchanged => {
-                let _ = fs::remove_file(&original);
-                unchanged
-            }
+        if !path.try_exists().map_err(|error| StoreError::io(&path, DOING, error))? {
+            return Err(StoreError::Missing { path });
         }
-    }
-}
-
-/// Keeps others from opening the file, as the engine does.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let failed = |error| StoreError::io(path, DOING, error);
-    let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
+        let lock = DirLock::acquire(dir, Access::Write)?;
+        let remains = read(&path, &lock, options)?;
+        if remains.damage.is_none() {
+            let (kept, dropped) = (remains.updates.len() as u64, remains.damage);
+            return Ok(Repaired { kept, dropped, salvaged: false, original: None });
+        }
+        check_ours(&path, &remains, options)?;
+        let original = put_aside(dir, &path)?;
+        finish(dir, options, remains, &original).inspect_err(|_| {
+            let _ = fs::remove_file(&original);
+        })
     }
 }
 
@@ -98,7 +83,8 @@ fn put_aside(dir: &Path, path: &Path) -> Result<PathBuf, StoreError> {
     let failed = |error| StoreError::io(path, "keeping the damaged file", error);
     for number in 1..=DAMAGED_FILES_MAX {
         let aside = dir.join(format!("{FILE_NAME}.damaged-{number}"));
-        match File::create_new(&aside) {
+        let mut options = OpenOptions::new();
+        match private(options.write(true).create_new(true)).open(&aside) {
             Ok(mut copy) => {
                 let mut damaged = File::open(path).map_err(failed)?;
                 io::copy(&mut damaged, &mut copy).and_then(|_| copy.sync_all()).map_err(
@@ -116,9 +102,9 @@ fn put_aside(dir: &Path, path: &Path) -> Result<PathBuf, StoreError> {
     Err(StoreError::Exists { path: dir.join(format!("{FILE_NAME}.damaged-{DAMAGED_FILES_MAX}")) })
 }
 
-/// Reads what there is, by the engine if it can, and from the bare pages if not.
-fn read(work: &Path, options: &Options) -> Result<Remains, StoreError> {
-    let mut remains = match guarded(work, || read_with_engine(work, &options.limits)) {
+/// Reads what there is, by the engine if it can, and from the bare pages if not. Nothing is written.
+fn read(path: &Path, lock: &DirLock, options: &Options) -> Result<Remains, StoreError> {
+    let mut remains = match guarded(path, || read_with_engine(path, lock, &options.limits)) {
         Ok(remains) => remains,
         Err(StoreError::Damaged { damage, .. }) => {
             Remains { meta: None, updates: Vec::new(), damage: *damage, salvaged: false }
@@ -129,14 +115,15 @@ fn read(work: &Path, options: &Options) -> Result<Remains, StoreError> {
         }
         Err(error) => return Err(error),
     };
-    if remains.damage.engine.is_some() || remains.damage.blocks_missing > 0 {
-        let found = salvage(work).map_err(|error| StoreError::io(work, DOING, error))?;
+    let Damage { engine, blocks_missing, last_commit, .. } = &remains.damage;
+    if engine.is_some() || *blocks_missing > 0 || *last_commit {
+        let found = salvage(path).map_err(|error| StoreError::io(path, DOING, error))?;
         // Two lives of the store may have used one position: number them anew.
         remains.updates = (0..).zip(found.into_iter().map(|(_, update)| update)).collect();
         remains.salvaged = true;
     } else if remains.damage.is_none() {
         remains.damage.engine =
-            guarded(work, || check(work, &options.limits)).err().map(|error| match error {
+            guarded(path, || check(path, &options.limits)).err().map(|error| match error {
                 StoreError::Damaged { damage, .. } => damage.engine.unwrap_or_default(),
                 error => error.to_string(),
             });
@@ -146,60 +133,66 @@ fn read(work: &Path, options: &Options) -> Result<Remains, StoreError> {
 
 /// Lets the engine verify what only it uses: a file from which everything can be read may still be
 /// one that cannot be written.
-fn check(work: &Path, limits: &StoreLimits) -> Result<(), StoreError> {
-    let mut engine = Engine::open(work, limits, None)?;
-    if engine.database.check_integrity().at(work, DOING)? {
+fn check(path: &Path, limits: &StoreLimits) -> Result<(), StoreError> {
+    let mut engine = Engine::open(path, Access::Read, limits, None)?;
+    if engine.database.check_integrity().at(path, DOING)? {
         return Ok(());
     }
-    Err(StoreError::damaged(work, Damage::of_engine("its free space was not what it should be")))
+    Err(StoreError::damaged(path, Damage::of_engine("its free space was not what it should be")))
 }
 
-fn read_with_engine(work: &Path, limits: &StoreLimits) -> Result<Remains, StoreError> {
-    let engine = Engine::open(work, limits, None)?;
-    let transaction = engine.database.begin_read().at(work, DOING)?;
-    let (meta, damaged_meta) = match Meta::read(&transaction, work) {
+fn read_with_engine(
+    path: &Path,
+    lock: &DirLock,
+    limits: &StoreLimits,
+) -> Result<Remains, StoreError> {
+    let engine = Engine::open(path, Access::Read, limits, None)?;
+    let transaction = engine.database.begin_read().at(path, DOING)?;
+    let (meta, damaged_meta) = match Meta::read(&transaction, path) {
         Ok(meta) => (Some(meta), Vec::new()),
         Err(StoreError::Damaged { damage, .. }) if damage.engine.is_none() => (None, damage.meta),
         Err(error) => return Err(error),
     };
-    let (_, vector_entries) = read_vector(&transaction, work)?;
-    let mut scan = Scan::new(&transaction, work, limits.damaged_positions_max)?;
+    let (_, vector_entries) = read_vector(&transaction, path)?;
+    let mut scan = Scan::new(&transaction, path, limits.damaged_positions_max)?;
     let updates = scan.updates().collect();
-    let damage = Damage { vector_entries, meta: damaged_meta, ..scan.finish(work)? };
+    let last_commit = engine.has_lost_commit(path, lock)?;
+    let damage =
+        Damage { vector_entries, meta: damaged_meta, last_commit, ..scan.finish(path)? };
     Ok(Remains { meta, updates, damage, salvaged: false })
 }
 
-/// Puts what is left into the place of the damaged file.
-fn finish(dir: &Path, options: &Options, remains: Remains) -> Result<Repaired, StoreError> {
-    let path = dir.join(FILE_NAME);
-    let Remains { meta, updates, damage: dropped, salvaged } = remains;
-    let kept = updates.len() as u64;
-    let repaired = Repaired { kept, dropped, salvaged, original: None };
-    if repaired.dropped.is_none() {
-        return Ok(repaired);
-    }
-    if meta.is_none() && updates.is_empty() {
-        let reason = "nothing in it was written by a store".to_owned();
-        return Err(StoreError::NotAStore { path, reason });
-    }
-    if let Some(meta) = &meta {
-        if meta.model != options.model {
-            let (held, wanted) = (meta.model.clone(), options.model.clone());
-            return Err(StoreError::WrongModel { path, held, wanted });
+/// Refuses what was written by no store, or by one of another model.
+fn check_ours(path: &Path, remains: &Remains, options: &Options) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    match &remains.meta {
+        None if remains.updates.is_empty() => {
+            let reason = "nothing in it was written by a store".to_owned();
+            Err(StoreError::NotAStore { path, reason })
         }
-        check_fresh(&path, &options.fresh_id, &meta.id)?;
+        Some(meta) if meta.model != options.model => {
+            let (held, wanted) = (meta.model.clone(), options.model.clone());
+            Err(StoreError::WrongModel { path, held, wanted })
+        }
+        Some(meta) if meta.id == options.fresh_id => {
+            Err(StoreError::IdNotFresh { path, id: meta.id.clone() })
+        }
+        _ => Ok(()),
     }
+}
+
+/// Puts what is left into the place of the damaged file.
+fn finish(
+    dir: &Path,
+    options: &Options,
+    remains: Remains,
+    original: &Path,
+) -> Result<Repaired, StoreError> {
+    let Remains { updates, damage: dropped, salvaged, .. } = remains;
     let meta = Meta::new(options.fresh_id.clone(), options.model.clone());
-    place(dir, Existing::Replace, |draft| {
+    let kept = place(dir, Existing::Replace, |draft| {
         let (limits, vector) = (&options.limits, VersionVector::new());
         write_file(draft, limits, Purpose::Use, meta, &vector, updates.into_iter())
     })?;
-    Ok(repaired)
-}
-
-fn check_fresh(path: &Path, fresh: &SourceId, held: &SourceId) -> Result<(), StoreError> {
-    if fresh == held {
-        return Err(StoreError::IdNotFresh { path: path.to_owned(), id: held.clone() });
-    }
-    Ok(())
+    Ok(Repaired { kept, dropped, salvaged, original: Some(original.to_owned()) })
 }

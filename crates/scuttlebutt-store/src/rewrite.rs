@@ -34,7 +34,7 @@ pub(crate) fn place<T>(
     let _ = fs::remove_file(&draft); // of an earlier process with this number, which was killed
     let built = build(&draft).and_then(|built| {
         let moved = match existing {
-            Existing::Keep => fs::hard_link(&draft, &path),
+            Existing::Keep => put_new(&draft, &path),
             Existing::Replace => fs::rename(&draft, &path),
         };
         moved.and_then(|()| sync_dir(dir)).map_err(|error| match error.kind() {
@@ -45,6 +45,22 @@ pub(crate) fn place<T>(
     });
     let _ = fs::remove_file(&draft);
     built
+}
+
+/// Gives a file its name, unless there is one of that name. Some file systems do not know files of two
+/// names; the directory's lock then sees that nobody else makes one at the same time.
+fn put_new(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
+            ) && !path.try_exists()? =>
+        {
+            fs::rename(draft, path)
+        }
+        linked => linked,
+    }
 }
 
 /// Makes sure that names in a directory outlive the machine.

@@ -12,6 +12,10 @@ use crate::record;
 /// The name of the file within the directory of a store.
 pub const FILE_NAME: &str = "scuttlebutt.redb";
 
+/// The name of the file beside it by which the directory is locked, and in which the last confirmed commit
+/// is noted.
+pub const LOCK_NAME: &str = "scuttlebutt.lock";
+
 /// The format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 2;
 

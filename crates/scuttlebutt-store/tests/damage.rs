@@ -11,7 +11,7 @@ use common::{Stored, StoredMap, TempDir, assert_same, open, options, source};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use scuttlebutt::{LwwMap, Replica, VersionVector};
-use scuttlebutt_store::{FILE_NAME, Options, Store, StoreError};
+use scuttlebutt_store::{FILE_NAME, LOCK_NAME, Options, Store, StoreError};
 
 const KEYS: u64 = 500;
 
@@ -46,10 +46,12 @@ fn flip(dir: &Path, text: &str) {
     fs::write(path, content).unwrap();
 }
 
+/// All but the lock, which stays.
 fn files(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != LOCK_NAME)
         .collect();
     names.sort();
     names
