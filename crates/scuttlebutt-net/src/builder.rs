@@ -94,7 +94,9 @@ impl<M: Model + Send + 'static> Builder<M> {
     }
 
     /// Keeps what the node accepts in a store, and begins with what that holds, under the id in it.
-    /// Nothing is acknowledged or sent to a peer before it is as durable as the store promises.
+    /// Nothing is acknowledged or sent to a peer before it is as durable as the store promises. From one that
+    /// was [opened to be read](Store::open_to_read) the node serves its peers; it takes nothing from them, and
+    /// [`Node::update`] refuses to write.
     ///
     /// ```
     /// use scuttlebutt::LwwMap;

@@ -109,6 +109,9 @@ pub enum LinkError {
         /// The node.
         key: NodeKey,
     },
+    /// The link would only bring updates, and the node's store was opened to be read.
+    #[error("the node keeps nothing that comes: its data was opened to be read only")]
+    NothingKept,
     /// The link is not encrypted as it should be, or one end does not believe the other.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use scuttlebutt::{Export, Import, ImportError, Imported, Model, Session, SessionConfig};
-use tokio::fs::{self, File};
+use scuttlebutt_store::StoreError;
+use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::engine::Engine;
@@ -26,6 +28,9 @@ pub enum FileError {
     /// What stands in it is; everything before that line is applied.
     #[error(transparent)]
     Content(#[from] ImportError),
+    /// The store has failed, and nothing was read.
+    #[error(transparent)]
+    NotStored(#[from] Arc<StoreError>),
 }
 
 /// When a file that is appended to is written anew, with only what is still current.
@@ -157,7 +162,12 @@ impl Growing {
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
         let name = PathBuf::from(name);
-        Ok(Self { file: File::create(&name).await?, name, bytes: 0 })
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // As the node's data, it may be nobody else's business.
+        #[cfg(unix)]
+        options.mode(0o600);
+        Ok(Self { file: options.open(&name).await?, name, bytes: 0 })
     }
 
     async fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -3,7 +3,9 @@
 //! One task, one batch at a time: whatever is accepted while a batch is being written goes into the
 //! next, so that many writers share a sync (group commit). The disk is waited for on a thread of its
 //! own, never under the replica's lock. After a failure nothing more is written: what the disk holds
-//! is uncertain then, and the replica goes on sending only what was confirmed before.
+//! is uncertain then, and the replica goes on sending only what was confirmed before. A store that was
+//! opened to be read is one that has failed from the start. Also in quiet times somebody looks whether the
+//! store is still where it was.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,9 @@ use crate::shared::fresh_id;
 
 /// How often a batch waits for writers that are ready to run.
 const TURNS_FOR_WRITERS_MAX: usize = 16;
+
+/// How often a store that nothing is written to is looked after.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// A node's store, with the task that writes to it.
 pub(crate) struct Keeper {
@@ -38,9 +43,19 @@ impl Keeper {
         lock(&self.store).clone()
     }
 
+    /// Whether there is a store, and nothing is ever written to it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        lock(&self.store).as_ref().is_some_and(|store| store.is_read_only())
+    }
+
     /// Starts writing to the store, if there is one.
     pub(crate) fn start<M: Model + Send + 'static>(engine: &Arc<Engine<M>>) {
         let Some(store) = engine.keeper.store() else { return };
+        if store.is_read_only() {
+            let path = store.path().to_owned();
+            engine.shared.fail(Arc::new(StoreError::OpenedToRead { path }));
+            return;
+        }
         let writer = Writer {
             vector_changes: engine.shared.read(Replica::vector_changes),
             limits: store.limits().clone(),
@@ -103,6 +118,7 @@ impl<M: Model + Send + 'static> Writer<M> {
         tokio::pin!(quiet);
         let mut is_quiet = false;
         let mut last_updates = 0;
+        let mut check_due = Instant::now() + CHECK_EVERY;
         loop {
             bell.mark_unchanged();
             // A fresh id does not wait either: until it is written, a crash would bring the old one back.
@@ -116,6 +132,10 @@ impl<M: Model + Send + 'static> Writer<M> {
                     }
                     () = tokio::time::sleep_until(rest_due.unwrap_or_else(Instant::now)),
                         if rest_due.is_some() => {}
+                    () = tokio::time::sleep_until(check_due) => {
+                        self.check().await?;
+                        check_due = Instant::now() + CHECK_EVERY;
+                    }
                     () = &mut quiet => is_quiet = true,
                 }
                 continue;
@@ -167,15 +187,27 @@ impl<M: Model + Send + 'static> Writer<M> {
             }
         };
         let (end, updates, vector_changes) = (batch.end(), batch.updates(), batch.vector_changes());
-        let store = self.store.clone();
-        let written = tokio::task::spawn_blocking(move || commit(&store, id, &batch)).await;
-        match written {
-            Ok(written) => written?,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        self.off_the_runtime(move |store| commit(store, id, &batch)).await?;
         self.vector_changes = vector_changes;
         self.engine.shared.write(|replica| replica.stored(end));
         Ok(Some(updates))
+    }
+
+    /// Whether the store is still there. A commit looks by itself.
+    async fn check(&self) -> Result<(), StoreError> {
+        self.off_the_runtime(Store::check).await
+    }
+
+    /// Does what waits for the disk.
+    async fn off_the_runtime(
+        &self,
+        work: impl FnOnce(&Store) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 }
 

@@ -462,6 +462,9 @@ impl<M: Model + Send + 'static> Node<M> {
     /// [`FileError`]; everything before the line at fault is applied then.
     #[doc(alias = "createWriteStream")]
     pub async fn load_from(&self, reader: impl AsyncRead + Unpin) -> Result<Imported, FileError> {
+        if let Some(failure) = self.failure() {
+            return Err(failure.into());
+        }
         file::load(&self.engine, reader).await
     }
 

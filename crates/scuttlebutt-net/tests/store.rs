@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{eventually, impatient};
 use scuttlebutt::{LwwMap, Replica};
 use scuttlebutt_net::{Node, UpdateError, fresh_id};
-use scuttlebutt_store::{FILE_NAME, Faults, Operation, Options, Store, StoreError};
+use scuttlebutt_store::{FILE_NAME, Faults, LOCK_NAME, Operation, Options, Store, StoreError};
 
 type Map = Node<LwwMap>;
 
@@ -230,7 +230,7 @@ async fn a_copy_writes_under_an_id_of_its_own() {
     twin.shutdown().await;
 }
 
-/// The file is set back to an earlier state of itself, as by a snapshot of the machine: nothing
+/// The directory is set back to an earlier state of itself, as by a snapshot of the machine: nothing
 /// about it tells. The first peer does.
 #[tokio::test]
 async fn a_node_that_was_set_back_hears_of_it_from_its_peers() {
@@ -250,17 +250,19 @@ async fn set_back(writes_before_it_hears: bool) {
     set(&node, "early", 1).await;
     let id = node.id();
     node.shutdown().await;
-    let snapshot = std::fs::read(dir.join(FILE_NAME)).unwrap();
+    let snapshot =
+        [FILE_NAME, LOCK_NAME].map(|name| (name, std::fs::read(dir.join(name)).unwrap()));
 
     let node = start(&dir, options()).await;
     let peer = Node::builder(LwwMap::new()).peer(&address(&node)).start().await.unwrap();
     set(&node, "late", 2).await;
     eventually("both", || peer.read(LwwMap::len) == 2).await;
     node.shutdown().await;
-    // In place, so that it stays the same file.
-    let mut file = std::fs::File::create(dir.join(FILE_NAME)).unwrap();
-    io::Write::write_all(&mut file, &snapshot).unwrap();
-    drop(file);
+    // In place, so that they stay the same files.
+    for (name, content) in snapshot {
+        let mut file = std::fs::File::create(dir.join(name)).unwrap();
+        io::Write::write_all(&mut file, &content).unwrap();
+    }
 
     let node = start(&dir, options()).await;
     assert_eq!((node.id(), node.read(LwwMap::len)), (id.clone(), 1));
@@ -321,4 +323,56 @@ async fn a_store_serves_one_node_at_a_time() {
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     node.shutdown().await;
     Store::open(folder.path("data"), options()).unwrap();
+}
+
+/// From a disk that is full, say: peers get what is there, and nothing is taken that could not be kept.
+#[tokio::test]
+async fn i3_a_node_whose_store_is_only_read_serves_and_takes_nothing() {
+    let folder = Folder::new();
+    let dir = folder.path("data");
+    let node = start(&dir, options()).await;
+    set(&node, "k", 1).await;
+    let id = node.id();
+    node.shutdown().await;
+    let before = std::fs::read(dir.join(FILE_NAME)).unwrap();
+
+    let store = Store::open_to_read(&dir, options()).unwrap();
+    let node = Node::builder(LwwMap::new()).store(store).listen("127.0.0.1:0");
+    let node = node.start().await.unwrap();
+    assert_eq!(node.id(), id);
+    let peer = Node::builder(LwwMap::new()).peer(&address(&node)).start().await.unwrap();
+    eventually("what is there", || peer.read(LwwMap::len) == 1).await;
+    set(&peer, "theirs", 2).await;
+    let error = node.update(LwwMap::set("ours", &3).unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("opened to be read only"), "{error}");
+    let error = node.load_from(&b"[[\"j\",1],5,\"A\"]\n\"SYNC\"\n"[..]).await.unwrap_err();
+    assert!(error.to_string().contains("opened to be read only"), "{error}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(node.read(LwwMap::to_json), r#"{"k":1}"#);
+    node.shutdown().await;
+    peer.shutdown().await;
+    assert!(std::fs::read(dir.join(FILE_NAME)).unwrap() == before);
+}
+
+/// What is written to a file that nobody finds any more is written to nowhere.
+#[tokio::test]
+async fn i3_a_node_whose_file_is_gone_fails_within_a_second_or_so_and_confirms_nothing() {
+    for is_idle in [true, false] {
+        let folder = Folder::new();
+        let dir = folder.path("data");
+        let node = start(&dir, options()).await;
+        set(&node, "k", 1).await;
+        std::fs::remove_file(dir.join(FILE_NAME)).unwrap();
+        if !is_idle {
+            let error = node.update(LwwMap::set("k", &2).unwrap()).await.unwrap_err();
+            assert!(matches!(&error, UpdateError::NotStored(_)), "{error}");
+        }
+        let failure = tokio::time::timeout(Duration::from_secs(10), node.store_failure()).await;
+        let failure = failure.expect("somebody looks");
+        assert!(matches!(*failure, StoreError::Gone { .. }), "{failure}");
+        // Nobody starts beside it on an empty directory.
+        let second = Store::open(&dir, options()).unwrap_err();
+        assert!(matches!(second, StoreError::Locked { .. }), "{second}");
+        node.shutdown().await;
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scuttlebutt::{LocalUpdateError, LwwMap, Replica, SourceId, Trust, Update, Verifier};
 use scuttlebutt_net::{Node, StartError, UpdateError, fresh_id};
 use scuttlebutt_security::{Ed25519Key, Ed25519Verifier};
-use scuttlebutt_store::{FILE_NAME, Options, Store};
+use scuttlebutt_store::{FILE_NAME, LOCK_NAME, Options, Store};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -87,7 +87,7 @@ async fn a_store_takes_the_id_of_a_key() {
     assert_eq!(store(&directory.0, &drawn).id(), *key.id());
 }
 
-/// The file is set back to an earlier state of itself: nothing about it tells, and the key stays. Once a
+/// The directory is set back to an earlier state of itself: nothing about it tells, and the key stays. Once a
 /// peer has announced what was forgotten, the node writes nothing until it has it back.
 #[tokio::test]
 async fn i3_a_signing_node_that_was_set_back_waits_for_what_it_wrote() {
@@ -96,8 +96,10 @@ async fn i3_a_signing_node_that_was_set_back_waits_for_what_it_wrote() {
     let node = start(store(&directory.0, key.id()), key.clone()).await.unwrap();
     write(&node, "early").await.unwrap();
     node.shutdown().await;
-    let file = directory.0.join(FILE_NAME);
-    let snapshot = std::fs::read(&file).unwrap();
+    let snapshot = [FILE_NAME, LOCK_NAME].map(|name| {
+        let file = directory.0.join(name);
+        (file.clone(), std::fs::read(file).unwrap())
+    });
     let node = start(store(&directory.0, key.id()), key.clone()).await.unwrap();
     let peer = Node::builder(LwwMap::new()).verify_with(Ed25519Verifier).start().await.unwrap();
     node.link(&peer);
@@ -108,10 +110,11 @@ async fn i3_a_signing_node_that_was_set_back_waits_for_what_it_wrote() {
     })
     .await;
     node.shutdown().await;
-    // In place, so that it stays the same file.
-    let mut set_back = std::fs::File::create(&file).unwrap();
-    std::io::Write::write_all(&mut set_back, &snapshot).unwrap();
-    drop(set_back);
+    // In place, so that they stay the same files.
+    for (file, content) in snapshot {
+        let mut set_back = std::fs::File::create(file).unwrap();
+        std::io::Write::write_all(&mut set_back, &content).unwrap();
+    }
 
     let node = start(store(&directory.0, key.id()), key.clone()).await.unwrap();
     let listener = node.listen("127.0.0.1:0").await.unwrap();
