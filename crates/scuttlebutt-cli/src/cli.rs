@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod repair;
 mod trust;
 mod verify;
 mod write;
@@ -16,6 +17,7 @@ pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, P
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
+pub(crate) use repair::Repair;
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
 pub(crate) use verify::Verify;
 pub(crate) use write::{Emit, PlaceArgs, Set};
@@ -73,6 +75,7 @@ pub(crate) enum Command {
     Backup(Backup),
     Inspect(Inspect),
     Compact(Compact),
+    Repair(Repair),
     Cert(Cert),
     Keygen(Keygen),
     Id(Id),
@@ -87,7 +90,11 @@ impl Command {
             // They stay, and somebody may want to know who comes and goes.
             Self::Serve(_) | Self::Watch(_) => "info",
             // What became of the data directory.
-            Self::Export(_) | Self::Import(_) | Self::Backup(_) | Self::Compact(_) => "warn",
+            Self::Export(_)
+            | Self::Import(_)
+            | Self::Backup(_)
+            | Self::Compact(_)
+            | Self::Repair(_) => "warn",
             // They tell what went wrong by themselves, in one line.
             _ => "error",
         }
@@ -112,7 +119,7 @@ pub(crate) struct Serve {
     pub(crate) data: PathBuf,
 
     /// Keep the data in memory alone: it lives as long as this node, and in its peers
-    #[arg(long, conflicts_with_all = ["durability", "repair"])]
+    #[arg(long, conflicts_with_all = ["durability", "repair", "data_read_only"])]
     pub(crate) memory: bool,
 
     /// What an acknowledged write survives
@@ -123,6 +130,12 @@ pub(crate) struct Serve {
     /// back from peers
     #[arg(long)]
     pub(crate) repair: bool,
+
+    /// Serve what the data directory holds without writing to it: for a disk that is full or read-only
+    ///
+    /// Writes are refused, and nothing is taken from peers, since it could not be kept.
+    #[arg(long, conflicts_with_all = ["repair", "durability"])]
+    pub(crate) data_read_only: bool,
 
     /// With --memory: write under this source id instead of a fresh one
     ///
@@ -202,7 +215,9 @@ The data directory belongs to one node at a time. A copy of it, or a backup, may
 machine: the node there notices, and writes under an id of its own. --durability buffered is faster
 where syncing is slow; what it acknowledged survives the end of the process but perhaps not a power
 cut, after which the node writes under a fresh id. `scuttlebutt export`, `import`, `backup` and
-`inspect` work on the directory while the node runs, too.
+`inspect` work on the directory while the node runs, too. Should the file with the data be removed,
+replaced or moved meanwhile, the node confirms nothing more: it puts what it has confirmed into a
+directory `rescued-N` beside it, and ends.
 
 Output, when it is no terminal:
   `listening tcp ADDR`, `listening tls ADDR` or `listening unix PATH` for each listener, with its real port. Then a line
@@ -358,7 +373,9 @@ pub(crate) struct Import {
 
 const IMPORT_HELP: &str = "\
 A line that is no update of the model is left out, told, and leads to exit code 1. A line that is
-nothing a scuttlebutt writes ends the import; everything before it is kept. A node that uses the
+nothing a scuttlebutt writes ends the import; everything before it is kept. What the file's first line
+says to be complete is believed to be, as a peer is: should that be a lie, `scuttlebutt repair
+--distrust-vector` takes it back. A node that uses the
 directory believes whom it was told to believe when it was started; without one, say here whom.
 
 Examples:

@@ -1,6 +1,7 @@
 //! A node's data directory: how it is opened, and what the user is told about it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use scuttlebutt::Signer;
@@ -44,14 +45,22 @@ pub(crate) async fn open<M: Shown>(
     let options = Options { durability: durability.into(), ..Options::new(M::NAME, fresh_id()) };
     let dir = dir.to_owned();
     let opened = off_the_runtime(move || {
-        if repair {
-            self::repair(&dir, &options)?;
+        // Where there is no store yet there is nothing to repair.
+        if repair && is_there(&dir) && !self::repair(&dir, &options)? {
+            tracing::info!("nothing is damaged");
         }
         Store::open(&dir, options)
     });
     let (store, opened) = opened.await?.map_err(|error| failure(&error))?;
     tell_of(&store, &opened);
     Ok(store)
+}
+
+/// Opens the store in a directory without changing anything there.
+pub(crate) async fn open_to_read<M: Shown>(dir: &Path) -> Result<Store, Failure> {
+    let (dir, options) = (dir.to_owned(), Options::new(M::NAME, fresh_id()));
+    let opened = off_the_runtime(move || Store::open_to_read(&dir, options));
+    opened.await?.map_err(|error| failure(&error))
 }
 
 /// Whether a node may write with this key, or without one, to a store that wrote under its id before.
@@ -76,21 +85,14 @@ pub(crate) fn check_key(store: &Store, key: Option<&Key>) -> Result<(), Failure>
     }
 }
 
-fn repair(dir: &Path, options: &Options) -> Result<(), StoreError> {
-    match Store::repair(dir, options) {
-        Ok(repaired) => match repaired.original {
-            None => tracing::info!("nothing is damaged"),
-            Some(original) => {
-                let (kept, dropped) = (repaired.kept, repaired.dropped);
-                tell("repaired", format!("{kept} updates are whole and kept; {dropped}"));
-                tell("repaired", format!("the damaged file is kept as {}", original.display()));
-            }
-        },
-        // There is nothing to repair yet.
-        Err(StoreError::Missing { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
+/// Repairs what is damaged, and tells of it; answers whether anything was.
+pub(crate) fn repair(dir: &Path, options: &Options) -> Result<bool, StoreError> {
+    let repaired = Store::repair(dir, options)?;
+    let Some(original) = repaired.original else { return Ok(false) };
+    let (kept, dropped) = (repaired.kept, repaired.dropped);
+    tell("repaired", format!("{kept} updates are whole and kept; {dropped}"));
+    tell("repaired", format!("the damaged file is kept as {}", original.display()));
+    Ok(true)
 }
 
 fn tell_of(store: &Store, opened: &Opened) {
@@ -102,8 +104,13 @@ fn tell_of(store: &Store, opened: &Opened) {
             "{path} is a copy: what was written as {of} is kept, and from now on this node writes as {id}"
         ),
         Some(Renewed::MachineStopped { of }) => tracing::warn!(
-            "the machine stopped while {path} was in use with --durability buffered, and the last \
-             writes may be lost; from now on this node writes as {id} instead of {of}"
+            "the machine stopped while {path} was in use, and its last writes may be lost; from now on \
+             this node writes as {id} instead of {of}"
+        ),
+        Some(Renewed::SetBack { of }) => tracing::warn!(
+            "{path} is an older file than the one that was last in use here, and what was written since \
+             is gone from it; peers that hold it give it back. From now on this node writes as {id} \
+             instead of {of}"
         ),
         Some(_) => tracing::warn!("from now on this node writes as {id}"),
     }
@@ -155,7 +162,16 @@ pub(crate) fn failure(error: &StoreError) -> Failure {
         ),
         StoreError::ReadOnly { path } => format!(
             "{}: no permission to write; grant it, use another directory with --data DIR, or none \
-             with --memory",
+             with --memory; what is there can be served as it is with `scuttlebutt serve \
+             --data-read-only`",
+            path.display()
+        ),
+        StoreError::NoSpace { .. } => {
+            format!("{error}; until then `scuttlebutt serve --data-read-only` serves what is there")
+        }
+        StoreError::Gone { path } => format!(
+            "{}: the file was removed, moved or replaced while this node used it, so nothing more is \
+             confirmed",
             path.display()
         ),
         error => error.to_string(),
@@ -190,6 +206,50 @@ pub(crate) async fn with_store<T: Send + 'static>(
     let (done, store, opened) = done.await?.map_err(|error| failure(&error))?;
     tell_of(&store, &opened);
     Ok(done)
+}
+
+/// Opens what is in a directory, whatever its model, without changing it, and looks at it.
+pub(crate) async fn with_store_to_read<T: Send + 'static>(
+    dir: &Path,
+    look: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let dir = dir.to_owned();
+    let seen = off_the_runtime(move || {
+        let options = Options::new(Store::model_in(&dir)?, fresh_id());
+        look(&Store::open_to_read(&dir, options)?)
+    });
+    seen.await?.map_err(|error| failure(&error))
+}
+
+/// Directories of rescued data beside one file.
+const RESCUED_MAX: u32 = 1_000;
+
+/// The file that a store has open is nobody else's any more, and goes with this process: copies what was
+/// confirmed to a directory of its own.
+pub(crate) async fn rescue(store: Arc<Store>) {
+    let folder = store.path().parent().unwrap_or(Path::new(".")).to_owned();
+    let rescued = off_the_runtime(move || {
+        let places = (1..=RESCUED_MAX).map(|number| folder.join(format!("rescued-{number}")));
+        let Some(place) = places.into_iter().find(|place| !place.exists()) else {
+            return Err(StoreError::Exists { path: folder });
+        };
+        Ok((store.backup(&place)?, place))
+    });
+    match rescued.await {
+        Ok(Ok((backup, place))) => tell(
+            "rescued",
+            format!(
+                "{} updates, all that was confirmed, are in {place}; `scuttlebutt serve --data {place}` \
+                 goes on with them",
+                backup.updates,
+                place = place.display()
+            ),
+        ),
+        Ok(Err(error)) => {
+            tell("error", format!("what was confirmed could not be rescued: {error}"))
+        }
+        Err(failure) => tell("error", failure),
+    }
 }
 
 /// Does what waits for the disk.

@@ -95,7 +95,7 @@ pub(crate) async fn write(
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
-    let file = File::create(&draft).await.map_err(failed)?;
+    let file = create_like(&draft, path).await.map_err(failed)?;
     let mut writer: Box<dyn AsyncWrite + Unpin + Send> = match Compression::of(path) {
         Compression::None => Box::new(tokio::io::BufWriter::new(file)),
         Compression::Gzip => Box::new(GzipEncoder::new(file)),
@@ -113,6 +113,19 @@ pub(crate) async fn write(
         let _ = tokio::fs::remove_file(&draft).await;
     }
     written
+}
+
+/// Makes a file that is its owner's alone, or as open to others as the one that it will replace.
+async fn create_like(draft: &Path, replaced: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600);
+    // Of a command that was killed.
+    let _ = tokio::fs::remove_file(draft).await;
+    let file = options.open(draft).await?;
+    if let Ok(metadata) = tokio::fs::metadata(replaced).await {
+        file.set_permissions(metadata.permissions()).await?;
+    }
+    Ok(file)
 }
 
 /// Counts what is read.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use scuttlebutt_net::{Node, Subscription};
+use scuttlebutt_store::StoreError;
 
 use crate::change::Format;
 use crate::data;
@@ -24,12 +25,17 @@ pub(crate) async fn follow<M: Shown>(
     mut signals: Signals,
 ) -> Result<(), Failure> {
     let mut failure = None;
+    // One that is only read has failed to write from the start.
+    let is_written = node.store().is_some_and(|store| !store.is_read_only());
     loop {
         let notice = tokio::select! {
             notice = changes.next() => notice,
             () = printer.closed() => break,
             _ = signals.next() => break,
-            error = node.store_failure() => {
+            error = node.store_failure(), if is_written => {
+                if let (StoreError::Gone { .. }, Some(store)) = (&*error, node.store()) {
+                    data::rescue(store).await;
+                }
                 failure = Some(data::failure(&error));
                 break;
             }

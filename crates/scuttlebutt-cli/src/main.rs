@@ -69,6 +69,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => commands::backup::run(args).await,
         Command::Inspect(args) => commands::inspect::run(args).await,
         Command::Compact(args) => commands::compact::run(args).await,
+        Command::Repair(args) => commands::repair::run(args).await,
         Command::Cert(args) => commands::cert::run(args),
         Command::Keygen(args) => commands::keygen::run(args).await,
         Command::Verify(args) => commands::verify::run(args).await,

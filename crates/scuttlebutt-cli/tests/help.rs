@@ -26,6 +26,7 @@ fn help_teaches_the_first_sync_and_the_exit_codes() {
         "backup",
         "inspect",
         "compact",
+        "repair",
         "cert",
         "keygen",
         "id",

@@ -110,8 +110,8 @@ impl<M: Model> Engine<M> {
         }
         if self.keeper.is_read_only() {
             // What cannot be kept is not taken: nobody could be told of it (I3).
-            config.direction = narrower(config.direction, Direction::SendOnly)
-                .ok_or(LinkError::NothingKept)?;
+            config.direction =
+                narrower(config.direction, Direction::SendOnly).ok_or(LinkError::NothingKept)?;
         }
         let id = self.next_session.fetch_add(1, Ordering::Relaxed);
         let record = Arc::new(SessionRecord::new(id, remote, halves.node_key));

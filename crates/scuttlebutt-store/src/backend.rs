@@ -314,8 +314,7 @@ mod tests {
     fn open(path: &Path, sync: &SyncSwitch, fill_bytes: usize) -> Backend {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        let backend =
-            Backend::new(file, Access::Write, sync.clone(), fill_bytes, None).unwrap();
+        let backend = Backend::new(file, Access::Write, sync.clone(), fill_bytes, None).unwrap();
         backend.release().unwrap();
         backend
     }

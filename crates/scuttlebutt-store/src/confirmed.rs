@@ -70,7 +70,11 @@ pub(crate) fn judge(
         Some(Confirmed { commit, .. })
             if commit.root != shown.root && commit.number >= shown.number =>
         {
-            if went_back { Finding::Damaged } else { Finding::SetBack }
+            if went_back {
+                Finding::Damaged
+            } else {
+                Finding::SetBack
+            }
         }
         // Whoever was told of a commit since would have left a note.
         Some(note) if went_back && (note.boot != boot || boot.is_empty()) => Finding::Uncertain,

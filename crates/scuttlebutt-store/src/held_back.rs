@@ -45,12 +45,7 @@ impl HeldBack {
         }
     }
 
-    pub(crate) fn read(
-        &self,
-        file: &FileBackend,
-        offset: u64,
-        out: &mut [u8],
-    ) -> io::Result<()> {
+    pub(crate) fn read(&self, file: &FileBackend, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let end = offset.saturating_add(out.len() as u64);
         if end > self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -70,12 +65,7 @@ impl HeldBack {
         Ok(())
     }
 
-    pub(crate) fn write(
-        &mut self,
-        file: &FileBackend,
-        offset: u64,
-        data: &[u8],
-    ) -> io::Result<()> {
+    pub(crate) fn write(&mut self, file: &FileBackend, offset: u64, data: &[u8]) -> io::Result<()> {
         let end = offset.saturating_add(data.len() as u64);
         if end > self.len {
             return Err(io::ErrorKind::InvalidInput.into());

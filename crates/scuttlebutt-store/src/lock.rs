@@ -56,9 +56,7 @@ impl DirLock {
         };
         match locked {
             Ok(()) => Ok(Self { file: Some(file) }),
-            Err(TryLockError::WouldBlock) => {
-                Err(StoreError::Locked { path: dir.join(FILE_NAME) })
-            }
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: dir.join(FILE_NAME) }),
             Err(TryLockError::Error(_)) if access == Access::Read => Ok(Self { file: None }),
             Err(TryLockError::Error(error)) => {
                 let reason = format!("its file system cannot lock files: {error}");

@@ -101,8 +101,7 @@ impl Store {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<(Self, Opened), StoreError> {
         let dir = dir.as_ref();
         let path = dir.join(FILE_NAME);
-        let is_there =
-            || path.try_exists().map_err(|error| StoreError::io(&path, DOING, error));
+        let is_there = || path.try_exists().map_err(|error| StoreError::io(&path, DOING, error));
         if !is_there()? {
             make_dir(dir)?;
         }

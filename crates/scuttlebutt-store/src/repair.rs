@@ -157,8 +157,7 @@ fn read_with_engine(
     let mut scan = Scan::new(&transaction, path, limits.damaged_positions_max)?;
     let updates = scan.updates().collect();
     let last_commit = engine.has_lost_commit(path, lock)?;
-    let damage =
-        Damage { vector_entries, meta: damaged_meta, last_commit, ..scan.finish(path)? };
+    let damage = Damage { vector_entries, meta: damaged_meta, last_commit, ..scan.finish(path)? };
     Ok(Remains { meta, updates, damage, salvaged: false })
 }
 

@@ -112,9 +112,10 @@ fn i3_a_flipped_bit_in_the_last_commit_is_no_silent_loss() {
     let killed = Killed::new();
     // The ninth says which commit counts, and whether the file was closed.
     let header = (0..HEADER_BYTES).step_by(3).chain([9; 8]).chain([64, 80, 168, 192, 208, 296]);
-    let pages = killed.pages.iter().flat_map(|page| {
-        [0, 1, 8, 20, 100, 1000, 2050, 4000, 4095].map(|offset| page + offset)
-    });
+    let pages = killed
+        .pages
+        .iter()
+        .flat_map(|page| [0, 1, 8, 20, 100, 1000, 2050, 4000, 4095].map(|offset| page + offset));
     let places: Vec<usize> = header.chain(pages).collect();
     let (mut harmless, mut told) = (0, 0);
     for (n, at) in places.into_iter().enumerate() {
@@ -281,9 +282,7 @@ fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .map(|entry| {
-            (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
-        })
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect();
     files.sort();
     files
@@ -370,7 +369,10 @@ fn a_place_that_is_none_for_a_store_is_named() {
     {
         let refused = open(Path::new("/proc/scuttlebutt-data"), "A").unwrap_err();
         let said = refused.to_string();
-        assert!(said.starts_with("/proc/scuttlebutt-data: a store cannot be kept here: "), "{said}");
+        assert!(
+            said.starts_with("/proc/scuttlebutt-data: a store cannot be kept here: "),
+            "{said}"
+        );
         assert!(said.contains("no directory can be made here: "), "{said}");
     }
     #[derive(Debug)]

@@ -12,7 +12,9 @@ pub(crate) async fn run(args: Backup) -> Result<(), Failure> {
         Some(running) => {
             running.backup(&destination).await?["updates"].as_u64().unwrap_or_default()
         }
-        None => data::with_store(dir, move |store| store.backup(&destination)).await?.updates,
+        None => {
+            data::with_store_to_read(dir, move |store| store.backup(&destination)).await?.updates
+        }
     };
     print_result(format_args!("{updates} updates copied to {}", args.destination.display()))
 }

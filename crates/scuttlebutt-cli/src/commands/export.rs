@@ -31,7 +31,7 @@ pub(crate) async fn run(args: Export) -> Result<(), Failure> {
 }
 
 async fn export<M: Shown>(dir: &Path, place: &Place) -> Result<(), Failure> {
-    let store = data::open::<M>(dir, data::DurabilityName::Synced, false).await?;
+    let store = data::open_to_read::<M>(dir).await?;
     let node = data::start(Node::builder(M::default()), Some(store)).await?;
     let written = file::write(place, async |writer| {
         node.save_to(writer).await.map(|_| ()).map_err(|error| cannot_write(&error))

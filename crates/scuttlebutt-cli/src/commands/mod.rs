@@ -12,6 +12,7 @@ pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod repair;
 pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod verify;

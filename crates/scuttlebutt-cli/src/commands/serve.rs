@@ -57,9 +57,10 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         rules.reload_on_hangup()?;
         node = node.verify_with(rules);
     }
-    let store = match args.memory {
-        true => None,
-        false => Some(data::open::<M>(&args.data, args.durability, args.repair).await?),
+    let store = match (args.memory, args.data_read_only) {
+        (true, _) => None,
+        (false, false) => Some(data::open::<M>(&args.data, args.durability, args.repair).await?),
+        (false, true) => Some(data::open_to_read::<M>(&args.data).await?),
     };
     if let Some(store) = &store {
         data::check_key(store, key.as_deref())?;
@@ -68,6 +69,12 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         node = node.sign_with(key);
     }
     let node = data::start(node, store).await?;
+    if args.data_read_only {
+        tracing::warn!(
+            "--data-read-only: peers get what {} holds; writes are refused, and nothing is taken from peers",
+            args.data.display()
+        );
+    }
     let _control = if args.memory { None } else { control_in(&args.data, &node) };
     let changes = node.subscribe();
 
