@@ -11,6 +11,7 @@ use crate::control;
 use crate::data;
 use crate::exit::Failure;
 use crate::model::ModelName;
+use crate::printer::print_result;
 
 pub(crate) async fn run(args: Repair) -> Result<(), Failure> {
     let dir = args.data.data;
@@ -23,11 +24,13 @@ pub(crate) async fn run(args: Repair) -> Result<(), Failure> {
     let repaired =
         data::off_the_runtime(move || data::repair(&at, &Options::new(model, fresh_id())));
     if !repaired.await?.map_err(|error| data::failure(&error))? {
-        println!("nothing is damaged");
+        print_result("nothing is damaged")?;
     }
     if args.distrust_vector {
         let entries = data::with_store(&dir, |store| store.distrust_vector()).await?;
-        println!("{entries} promises forgotten: peers are asked for everything again");
+        print_result(format_args!(
+            "{entries} promises forgotten: peers are asked for everything again"
+        ))?;
     }
     Ok(())
 }
