@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
             }
             Shape::Any(json) => json.write(6, &mut text),
         }
-        changes.push(Change::from_json(&text).expect("JSON is a change"));
+        changes.push(Change::from_json_lossy(&text).expect("JSON is a change"));
     }
     if changes.is_empty() {
         return;

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod place;
 mod repair;
 mod trust;
 mod verify;
@@ -9,18 +10,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use scuttlebutt::{Retention, SourceId};
-use scuttlebutt_net::Address;
+use scuttlebutt::{Limits, Retention, SourceId};
 
 pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
+pub(crate) use place::{DataArgs, PeerArgs, PlaceArgs};
 pub(crate) use repair::Repair;
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
 pub(crate) use verify::Verify;
-pub(crate) use write::{Emit, PlaceArgs, Set};
+pub(crate) use write::{Emit, Set};
 
 /// Keep data the same in several processes: each holds a replica, accepts writes, and exchanges
 /// with its peers what the other lacks. Speaks the protocol of npm scuttlebutt, so that a peer may
@@ -229,7 +230,7 @@ Output, when it is no terminal:
   each line is an object instead: {\"key\", \"value\", \"timestamp\", \"source\"}, {\"event\",
   \"arguments\", …}, {\"value\", …}, {\"listening\": \"tcp\", \"address\"} or {\"missed\"}.";
 
-/// Catch up with a peer once and print what it holds
+/// Print what a peer, or a data directory, holds
 ///
 /// A map is printed as one JSON object, a value as its JSON, events as a line each: a JSON array of
 /// the event's name and arguments, in the order of their timestamps.
@@ -237,11 +238,11 @@ Output, when it is no terminal:
 #[command(after_long_help = DUMP_HELP)]
 pub(crate) struct Dump {
     #[command(flatten)]
-    pub(crate) peer: PeerArgs,
+    pub(crate) place: PlaceArgs,
 
-    /// What kind of data the peer holds
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) model: ModelName,
+    /// What kind of data the peer holds [default: map, and with --data what the directory holds]
+    #[arg(long, value_enum)]
+    pub(crate) model: Option<ModelName>,
 
     /// Print the updates as they stand on the wire, ordered by timestamp and source
     #[arg(long)]
@@ -260,21 +261,23 @@ value.
 Examples:
     scuttlebutt dump --peer 127.0.0.1:7000
     scuttlebutt dump --peer unix:/tmp/events.sock --model events
-    scuttlebutt dump --peer 127.0.0.1:7000 --updates > history.jsonl";
+    scuttlebutt dump --peer 127.0.0.1:7000 --updates > history.jsonl
+    scuttlebutt dump --data scuttlebutt-data";
 
-/// Catch up with a peer, then print each change as it happens
+/// Catch up with a peer, or the node that has a data directory open, then print each change as it
+/// happens
 ///
-/// If the first attempt to catch up fails, the command does; from then on it dials again for ever
+/// If the first attempt to catch up fails, the command does; from then on it tries again for ever
 /// when the connection is lost, and says so on stderr. Ctrl-C ends it.
 #[derive(Args)]
 #[command(after_long_help = WATCH_HELP)]
 pub(crate) struct Watch {
     #[command(flatten)]
-    pub(crate) peer: PeerArgs,
+    pub(crate) place: PlaceArgs,
 
-    /// What kind of data the peer holds
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) model: ModelName,
+    /// What kind of data the peer holds [default: map, and with --data what the directory holds]
+    #[arg(long, value_enum)]
+    pub(crate) model: Option<ModelName>,
 
     /// Print what the peer holds already, too
     #[arg(long)]
@@ -292,7 +295,8 @@ The lines are those of `scuttlebutt help serve`.
 
 Examples:
     scuttlebutt watch --peer 127.0.0.1:7000
-    scuttlebutt watch --peer 127.0.0.1:7000 --model events --history --json";
+    scuttlebutt watch --peer 127.0.0.1:7000 --model events --history --json
+    scuttlebutt watch --data scuttlebutt-data";
 
 /// Print the value of a key
 ///
@@ -300,21 +304,23 @@ Examples:
 /// everything it holds.
 #[derive(Args)]
 #[command(override_usage = "scuttlebutt get [OPTIONS] --peer <ADDR> <KEY>\n       \
-                            scuttlebutt get [OPTIONS] --peer <ADDR> --model value")]
+                            scuttlebutt get [OPTIONS] --peer <ADDR> --model value\n       \
+                            scuttlebutt get [OPTIONS] --data <DIR> [KEY]")]
 #[command(after_long_help = GET_HELP)]
 pub(crate) struct Get {
     #[command(flatten)]
-    pub(crate) peer: PeerArgs,
+    pub(crate) place: PlaceArgs,
 
-    /// What kind of data the peer holds
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) model: Settable,
+    /// What kind of data the peer holds [default: map, and with --data what the directory holds]
+    #[arg(long, value_enum)]
+    pub(crate) model: Option<Settable>,
 
     /// Print a string without its quotes and escapes
     #[arg(short, long)]
     pub(crate) raw: bool,
 
-    /// The key; left out with --model value
+    /// The key; left out where one value is held
+    #[arg(value_name = "KEY")]
     pub(crate) key: Option<String>,
 
     #[command(flatten)]
@@ -326,7 +332,8 @@ Examples:
     scuttlebutt get --peer 127.0.0.1:7000 greeting
     scuttlebutt get --peer 127.0.0.1:7000 --raw greeting
     scuttlebutt get --peer 127.0.0.1:7000 --trust trusted.txt greeting
-    scuttlebutt get --peer 127.0.0.1:7000 --model value";
+    scuttlebutt get --peer 127.0.0.1:7000 --model value
+    scuttlebutt get --data scuttlebutt-data greeting";
 
 /// Write everything a data directory holds to a file
 ///
@@ -449,36 +456,6 @@ Examples:
     scuttlebutt completions bash > ~/.local/share/bash-completion/completions/scuttlebutt
     scuttlebutt completions fish > ~/.config/fish/completions/scuttlebutt.fish";
 
-/// Whom to ask, and for how long.
-#[derive(Args)]
-pub(crate) struct PeerArgs {
-    /// The peer to talk to: host:port, tcp://host:port, tls://host:port or unix:PATH
-    #[arg(long = "peer", value_name = "ADDR")]
-    pub(crate) address: Address,
-
-    #[command(flatten)]
-    pub(crate) tls: TlsArgs,
-
-    /// How long to try
-    ///
-    /// It covers connecting, catching up and, where something is written, the proof of delivery.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
-    pub(crate) timeout: Duration,
-
-    /// Speak lines of JSON only, which can be read on the wire
-    ///
-    /// Otherwise nodes of this kind agree on a binary form, which is faster.
-    #[arg(long)]
-    pub(crate) no_binary: bool,
-
-    /// Compress what is sent to peers that say the same
-    ///
-    /// It saves most of the bytes of a long history, for slow links, and takes more time on fast ones. It is
-    /// part of the binary form.
-    #[arg(long, conflicts_with = "no_binary")]
-    pub(crate) compress: bool,
-}
-
 /// How many events stay.
 #[derive(Args)]
 #[command(
@@ -509,14 +486,6 @@ impl KeepArgs {
     }
 }
 
-/// Which data.
-#[derive(Args)]
-pub(crate) struct DataArgs {
-    /// The data directory
-    #[arg(long = "data", value_name = "DIR", default_value = DEFAULT_DIR)]
-    pub(crate) data: PathBuf,
-}
-
 /// How changes are printed.
 #[derive(Args)]
 pub(crate) struct FormatArgs {
@@ -535,11 +504,27 @@ pub(crate) enum Settable {
     Value,
 }
 
+impl From<Settable> for ModelName {
+    fn from(model: Settable) -> Self {
+        match model {
+            Settable::Map => Self::Map,
+            Settable::Value => Self::Value,
+        }
+    }
+}
+
 fn parse_id(text: &str) -> Result<SourceId, String> {
     if text.is_empty() {
         return Err("an id must not be empty; `scuttlebutt id` prints a good one".to_owned());
     }
-    SourceId::new(text).map_err(|error| error.to_string())
+    let id = SourceId::new(text).map_err(|error| error.to_string())?;
+    let (bytes, limit) = (id.json_literal().len(), Limits::default().source_bytes_max);
+    match bytes > limit {
+        true => {
+            Err(format!("of {bytes} bytes; peers take {limit} at most (Limits::source_bytes_max)"))
+        }
+        false => Ok(id),
+    }
 }
 
 fn parse_age(text: &str) -> Result<f64, String> {

@@ -2,7 +2,6 @@
 //!
 //! A command is a node like any other, with a fresh id or that of a key, that lives for a moment.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +10,14 @@ use scuttlebutt_net::{Address, DeliveryError, Node, Peer, PeerStatus, SessionSta
 use tokio::time::Instant;
 
 use crate::cli::{KeyArgs, PeerArgs, PlaceArgs, TrustArgs};
+use crate::control::{self, WriteError};
 use crate::exit::{Code, Failure, tell};
 use crate::key::Key;
 use crate::links;
-use crate::model::{Shown, starts_with_name};
+use crate::model::{ModelName, Shown, starts_with_name};
+use crate::source;
 use crate::trust::Rules;
-use crate::{control, data};
+use crate::writing::Writing;
 
 /// How long a peer that has said everything may take to close its end.
 const FAREWELL_MS_MAX: u64 = 500;
@@ -41,24 +42,42 @@ pub(crate) async fn write<M: Shown>(
     place: &PlaceArgs,
     trust: &TrustArgs,
     key: &KeyArgs,
-    change: Change,
+    writing: &Writing,
 ) -> Result<(), Failure> {
-    if let Some(peer) = place.peer() {
-        return Client::<M>::start(&peer, trust, key).await?.write(change).await;
+    let change = writing.change()?;
+    let Some(dir) = &place.data else {
+        let peer =
+            place.peer().ok_or_else(|| Failure::usage("write where? Say --peer or --data"))?;
+        return Client::start(M::default(), &peer, trust, key).await?.write(change).await;
+    };
+    if key.key.is_some() {
+        return Err(Failure::usage(
+            "with --data the node writes, as itself and with its own key: leave out --key",
+        ));
     }
-    let dir = place.data.as_deref().unwrap_or(Path::new(data::DEFAULT_DIR));
-    match control::find(dir).await? {
-        Some(running) => running.write(M::NAME, &change).await,
-        None => Err(Failure::new(
-            Code::Unreachable,
-            format!("no node has {} open: start it with `scuttlebutt serve`", dir.display()),
-        )),
-    }
+    let node = control::find(dir).await?.ok_or_else(|| source::no_node(dir))?;
+    let written = tokio::time::timeout(place.timeout, node.write(M::NAME, &change)).await;
+    written.map_err(|_| source::silent(dir))?.map_err(|error| match error {
+        WriteError::Failed(failure) => failure,
+        WriteError::OtherModel(held) => match ModelName::named(&held) {
+            Some(held) => Failure::new(
+                Code::Protocol,
+                format!(
+                    "nothing is written: {} holds {}; `{}` writes to that",
+                    dir.display(),
+                    held.described(),
+                    writing.command_for(held, dir)
+                ),
+            ),
+            None => Failure::new(Code::Protocol, format!("{} holds a `{held}`", dir.display())),
+        },
+    })
 }
 
 impl<M: Shown> Client<M> {
     /// The time runs from here.
     pub(crate) async fn start(
+        model: M,
         args: &PeerArgs,
         trust: &TrustArgs,
         key: &KeyArgs,
@@ -74,7 +93,7 @@ impl<M: Shown> Client<M> {
             ..Limits::default()
         };
         let tls = links::read(&args.tls)?;
-        let mut node = Node::builder(M::default()).limits(limits).tls(tls);
+        let mut node = Node::builder(model).limits(limits).tls(tls);
         if let Some(rules) = rules {
             node = node.verify_with(rules);
         }

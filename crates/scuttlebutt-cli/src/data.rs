@@ -183,11 +183,35 @@ pub(crate) fn is_there(dir: &Path) -> bool {
     dir.join(scuttlebutt_store::FILE_NAME).exists()
 }
 
+/// Opens what a directory holds, unless somebody else has it open.
+pub(crate) async fn open_if_free<M: Shown>(dir: &Path) -> Result<Option<Store>, Failure> {
+    let dir = dir.to_owned();
+    let opened = off_the_runtime(move || Store::open(&dir, Options::new(M::NAME, fresh_id())));
+    Ok(unless_locked(opened.await?)?.map(|(store, opened)| {
+        tell_of(&store, &opened);
+        store
+    }))
+}
+
+/// The name of the model that a directory holds, unless somebody has it open.
+pub(crate) async fn model_in_if_free(dir: &Path) -> Result<Option<String>, Failure> {
+    let dir = dir.to_owned();
+    unless_locked(off_the_runtime(move || Store::model_in(dir)).await?)
+}
+
+fn unless_locked<T>(done: Result<T, StoreError>) -> Result<Option<T>, Failure> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(StoreError::Locked { .. }) => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
 /// The model that a directory holds.
 pub(crate) async fn model_in(dir: &Path) -> Result<ModelName, Failure> {
     let (at, place) = (dir.to_owned(), dir.display());
     let held = off_the_runtime(move || Store::model_in(at)).await?.map_err(|e| failure(&e))?;
-    ModelName::from_str(&held, false).map_err(|_| {
+    ModelName::named(&held).ok_or_else(|| {
         Failure::failed(format!("{place}: holds a `{held}`, which this command does not know"))
     })
 }

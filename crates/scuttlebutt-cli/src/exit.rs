@@ -7,6 +7,12 @@ use std::process::ExitCode;
 use scuttlebutt::{DecodeError, SessionError};
 use scuttlebutt_net::{Address, LinkError, TlsError};
 
+/// A longer message about the command line is one that repeats a long argument.
+const USAGE_BYTES_MAX: usize = 4_000;
+
+/// What is shown then of each line.
+const LINE_CHARS_MAX: usize = 200;
+
 /// The exit codes other than 0. `--help` lists them too, and a test compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -98,6 +104,21 @@ impl Failure {
         tell("error", &self.message);
         ExitCode::from(self.code as u8)
     }
+}
+
+/// The command line makes no sense, or asks for help. Of a long argument the beginning is shown.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if !error.use_stderr() || text.len() <= USAGE_BYTES_MAX {
+        error.exit();
+    }
+    for line in text.lines() {
+        use io::Write;
+        let shown: String = line.chars().take(LINE_CHARS_MAX).collect();
+        let rest = if shown.len() < line.len() { "…" } else { "" };
+        let _ = writeln!(io::stderr(), "{shown}{rest}");
+    }
+    ExitCode::from(Code::Usage as u8)
 }
 
 /// Writes a line to stderr, and lets it be if nobody reads that.

@@ -29,8 +29,10 @@ mod model;
 mod printer;
 mod progress;
 mod signals;
+mod source;
 mod terminal;
 mod trust;
+mod writing;
 
 use std::process::ExitCode;
 
@@ -40,7 +42,10 @@ use cli::{Cli, Command};
 use exit::Failure;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
     let log = log::start(cli.log.as_deref(), cli.command.default_log());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use scuttlebutt::json::{self, Kind};
-use scuttlebutt::{Event, EventLog, LwwMap, MapChange, Model, Register, Update};
+use scuttlebutt::{Event, EventLog, LwwMap, MapChange, Model, Register, Retention, Update};
 
 use crate::terminal::{Style, harmless};
 
@@ -20,10 +20,31 @@ pub(crate) enum ModelName {
     Value,
 }
 
+impl ModelName {
+    /// By the name that a data directory has for it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::from_str(name, false).ok()
+    }
+
+    /// After “holds”.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Self::Map => "a map",
+            Self::Events => "events",
+            Self::Value => "one value",
+        }
+    }
+}
+
 /// A model that can be shown.
 pub(crate) trait Shown: Model + Default + Send + 'static {
     /// What a data directory calls it: its name on the command line.
     const NAME: &'static str;
+
+    /// How much of it is kept.
+    fn retention(&self) -> Retention {
+        Retention::default()
+    }
 
     /// What a change of this model is on the wire.
     const SHAPE: &'static str;
@@ -94,6 +115,10 @@ impl Shown for LwwMap {
 impl Shown for EventLog {
     const NAME: &'static str = "events";
     const SHAPE: &'static str = "[event, argument…]";
+
+    fn retention(&self) -> Retention {
+        EventLog::retention(self)
+    }
 
     fn fields(update: &Update) -> Vec<(&'static str, String)> {
         let Some(event) = Event::of(update) else {

@@ -168,6 +168,57 @@ fn the_command_line_makes_no_sense() {
 }
 
 #[test]
+fn a_number_that_would_change_is_refused_unless_that_is_asked_for() {
+    let (_map, map) = Running::serve(&[]);
+    let (_value, value) = Running::serve(&["--model", "value"]);
+    let (_events, events) = Running::serve(&["--model", "events"]);
+    let of_map = ["set", "--peer", &map, "k"];
+    let of_value = ["set", "--peer", &value, "--model", "value"];
+    let of_events = ["emit", "--peer", &events, "e", "1"];
+    done(&[&of_map[..], &["1"]].concat());
+    for (command, text, stored) in [
+        (&of_map[..], "9007199254740993", "9007199254740992"),
+        (&of_map, "1e400", "null"),
+        (&of_map, "{\"a\":[-1e400]}", "{\"a\":[null]}"),
+        (&of_value, "18446744073709551615", "18446744073709552000"),
+        (&of_events, "0.1000000000000000055511151231257827", "0.1"),
+    ] {
+        let message = format!("What would be stored is {stored}; --lossy stores it all the same");
+        fails(&[command, &[text]].concat(), 2, &message);
+    }
+    assert_eq!(done(&["dump", "--peer", &map]), "{\"k\":1}\n");
+    assert_eq!(done(&["dump", "--peer", &value, "--model", "value"]), "null\n");
+
+    done(&[&of_map[..], &["--lossy", "9007199254740993"]].concat());
+    assert_eq!(done(&["get", "--peer", &map, "k"]), "9007199254740992\n");
+    done(&[&of_events[..], &["--lossy", "1e400"]].concat());
+    let dumped = done(&["dump", "--peer", &events, "--model", "events"]);
+    assert_eq!(dumped, "[\"e\",1,null]\n");
+    fails(&[&of_map[..], &["--lossy", "--string", "1"]].concat(), 2, "cannot be used with");
+}
+
+#[test]
+fn a_long_argument_is_not_repeated() {
+    let long = "x".repeat(100_000);
+    for command in [
+        &["set", "--peer", "127.0.0.1:1", "k", &long][..],
+        &["set", "--peer", "127.0.0.1:1", &long],
+        &["get", "--peer", "127.0.0.1:1", "k", "--timeout", &long],
+        &["dump", "--peer", &long],
+        &["serve", "--memory", "--id", &long],
+        &["serve", "--memory", "--limit", &long],
+        &[&long],
+    ] {
+        let ended = run(command);
+        assert_eq!(ended.code, Some(2));
+        assert!((20..1_500).contains(&ended.err.len()), "{}", &ended.err[..1_500]);
+    }
+    let (_serve, peer) = Running::serve(&[]);
+    let ended = run(&["get", "--peer", &peer, &long]);
+    assert!(ended.code == Some(1) && ended.err.len() < 300, "{}", ended.err);
+}
+
+#[test]
 fn what_the_model_refuses() {
     let (_serve, peer) = Running::serve(&[]);
     fails(&["set", "--peer", &peer, "__proto__", "1"], 2, "__proto__");

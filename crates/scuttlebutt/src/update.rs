@@ -31,20 +31,42 @@ use crate::timestamp::Timestamp;
 pub struct Change(Box<str>);
 
 impl Change {
-    /// The change that `value` serializes to. Numbers become doubles, as everywhere on this wire.
+    /// The change that `value` serializes to. Numbers are doubles, as everywhere on this wire.
+    ///
+    /// # Errors
+    /// When `value` cannot be serialized as JSON, nests deeper than the default
+    /// [`Limits::nesting_depth_max`] allows, or holds a number that would not be read back as it is
+    /// ([`NumberError`](json::NumberError)): an integer beyond what a double has digits for, NaN, an
+    /// infinity.
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, json::ToCanonicalError> {
+        Ok(Self(json::to_canonical(value, Limits::default().text())?.into_boxed_str()))
+    }
+
+    /// [`new`](Self::new) that takes numbers as JavaScript would: the nearest double, and `null` for NaN
+    /// and the infinities.
     ///
     /// # Errors
     /// When `value` cannot be serialized as JSON, or nests deeper than the default
     /// [`Limits::nesting_depth_max`] allows.
-    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, json::ToCanonicalError> {
-        Ok(Self(json::to_canonical(value, Limits::default().text())?.into_boxed_str()))
+    pub fn new_lossy<T: Serialize + ?Sized>(value: &T) -> Result<Self, json::ToCanonicalError> {
+        Ok(Self(json::to_canonical_lossy(value, Limits::default().text())?.into_boxed_str()))
     }
 
     /// The change whose JSON text this is, in whatever layout.
     ///
     /// # Errors
+    /// When `text` is not one JSON value, or holds a number that would be stored as another one, as
+    /// with [`new`](Self::new).
+    pub fn from_json(text: &str) -> Result<Self, json::ToCanonicalError> {
+        let text = json::canonicalize_exactly(text, Limits::default().text())?;
+        Ok(Self(text.into_owned().into_boxed_str()))
+    }
+
+    /// [`from_json`](Self::from_json) that takes numbers as `JSON.parse` does.
+    ///
+    /// # Errors
     /// [`JsonError`] when `text` is not one JSON value.
-    pub fn from_json(text: &str) -> Result<Self, JsonError> {
+    pub fn from_json_lossy(text: &str) -> Result<Self, JsonError> {
         let text = json::canonicalize(text.as_bytes(), Limits::default().text())?;
         Ok(Self(text.into_owned().into_boxed_str()))
     }

@@ -1,48 +1,32 @@
 //! What can be asked to be written, and the help that teaches it.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use clap::Args;
-use scuttlebutt_net::Address;
 
-use super::{KeyArgs, PeerArgs, Settable, TlsArgs, TrustArgs};
+use super::{KeyArgs, PlaceArgs, Settable, TrustArgs};
+use crate::input::Reading;
 
-/// Where to write.
+/// How what is written is read.
 #[derive(Args)]
-pub(crate) struct PlaceArgs {
-    /// The peer to write to: host:port, tcp://host:port, tls://host:port or unix:PATH
-    #[arg(long = "peer", value_name = "ADDR", required_unless_present = "data")]
-    address: Option<Address>,
+pub(crate) struct ReadingArgs {
+    /// Take what is written as a plain string instead of JSON
+    #[arg(short, long)]
+    string: bool,
 
-    /// Let the node write that has this data directory open, as itself and with its key
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["address", "key", "trust", "verify", "rsa_keys"])]
-    pub(crate) data: Option<PathBuf>,
-
-    #[command(flatten)]
-    tls: TlsArgs,
-
-    /// How long to try
+    /// Let numbers become what JavaScript makes of them
     ///
-    /// It covers connecting, catching up and the proof of delivery.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = super::parse_seconds)]
-    timeout: Duration,
-
-    /// Speak lines of JSON only, which can be read on the wire
-    #[arg(long)]
-    no_binary: bool,
-
-    /// Compress what is sent to peers that say the same
-    #[arg(long, conflicts_with = "no_binary")]
-    compress: bool,
+    /// Numbers are doubles. Without this, one that would be stored as another one is refused, such as
+    /// 9007199254740993 (…992) or 1e400 (null, which removes a key).
+    #[arg(long, conflicts_with = "string")]
+    lossy: bool,
 }
 
-impl PlaceArgs {
-    /// The peer, unless it is a data directory.
-    pub(crate) fn peer(&self) -> Option<PeerArgs> {
-        let address = self.address.clone()?;
-        let Self { timeout, no_binary, compress, .. } = *self;
-        Some(PeerArgs { address, tls: self.tls.clone(), timeout, no_binary, compress })
+impl ReadingArgs {
+    pub(crate) fn reading(&self) -> Reading {
+        match (self.string, self.lossy) {
+            (true, _) => Reading::String,
+            (false, true) => Reading::Lossy,
+            (false, false) => Reading::Json,
+        }
     }
 }
 
@@ -56,7 +40,8 @@ impl PlaceArgs {
 /// under the key's id each time. With --data the node that has the directory open writes, as itself.
 #[derive(Args)]
 #[command(override_usage = "scuttlebutt set [OPTIONS] --peer <ADDR> <KEY> <JSON>\n       \
-                            scuttlebutt set [OPTIONS] --peer <ADDR> --model value <JSON>")]
+                            scuttlebutt set [OPTIONS] --peer <ADDR> --model value <JSON>\n       \
+                            scuttlebutt set [OPTIONS] --data <DIR> <KEY> <JSON>")]
 #[command(after_long_help = SET_HELP)]
 pub(crate) struct Set {
     #[command(flatten)]
@@ -66,9 +51,8 @@ pub(crate) struct Set {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) model: Settable,
 
-    /// Take the value as a plain string instead of JSON
-    #[arg(short, long)]
-    pub(crate) string: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
 
     /// The key; left out with --model value
     #[arg(value_name = "KEY", allow_negative_numbers = true)]
@@ -117,9 +101,8 @@ pub(crate) struct Emit {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 
-    /// Take the arguments as plain strings instead of JSON
-    #[arg(short, long)]
-    pub(crate) string: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
 
     /// The event's name
     pub(crate) event: String,

@@ -6,12 +6,12 @@ use crate::cli::Emit;
 use crate::client;
 use crate::exit::Failure;
 use crate::input;
+use crate::writing::Writing;
 
 pub(crate) async fn run(args: Emit) -> Result<(), Failure> {
-    let mut change = vec![input::literal(&args.event)];
-    for argument in &args.arguments {
-        change.push(input::json(argument, args.string)?);
-    }
-    let change = input::array(&change)?;
-    client::write::<EventLog>(&args.place, &args.trust, &args.key, change).await
+    let reading = args.reading.reading();
+    let arguments = args.arguments.iter().map(|argument| input::json(argument, reading));
+    let arguments = arguments.collect::<Result<_, _>>()?;
+    let writing = Writing::Event { name: args.event, arguments };
+    client::write::<EventLog>(&args.place, &args.trust, &args.key, &writing).await
 }

@@ -1,46 +1,62 @@
-//! `scuttlebutt get`: one value of a peer.
+//! `scuttlebutt get`: one value of a peer or a data directory.
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::path::Path;
 
 use scuttlebutt::json::{self, JsString, Kind};
 use scuttlebutt::{LwwMap, Register};
 
-use crate::cli::{Get, KeyArgs, Settable};
-use crate::client::Client;
-use crate::exit::Failure;
+use crate::cli::Get;
+use crate::exit::{Code, Failure};
+use crate::input;
+use crate::model::ModelName;
 use crate::printer::print_at_once;
+use crate::source::Source;
 use crate::terminal::{Style, harmless};
 
 pub(crate) async fn run(args: Get) -> Result<(), Failure> {
-    let found = match (args.model, &args.key) {
-        (Settable::Map, Some(key)) => {
-            let client =
-                Client::<LwwMap>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
-            client.catch_up().await?;
-            client.node.read(|map| map.get_raw(key.as_str()).map(str::to_owned))
+    let source = Source::find(&args.place, args.model.map(ModelName::from)).await?;
+    let place = match (source.dir(), args.place.peer()) {
+        (None, Some(peer)) => peer.address.to_string(),
+        (dir, _) => dir.unwrap_or(Path::new("")).display().to_string(),
+    };
+    let found = match (source.model, &args.key) {
+        (ModelName::Map, Some(key)) => {
+            let node = source.catch_up(LwwMap::new(), &args.trust).await?;
+            let found = node.read(|map| map.get_raw(key.as_str()).map(str::to_owned));
+            node.shutdown().await;
+            found
         }
-        (Settable::Value, None) => {
-            let client =
-                Client::<Register>::start(&args.peer, &args.trust, &KeyArgs::default()).await?;
-            client.catch_up().await?;
-            client.node.read(|value| value.get_raw().map(str::to_owned))
+        (ModelName::Value, None) => {
+            let node = source.catch_up(Register::new(), &args.trust).await?;
+            let found = node.read(|value| value.get_raw().map(str::to_owned));
+            node.shutdown().await;
+            found
         }
-        (Settable::Map, None) => {
-            return Err(Failure::usage("get what? Name a key, or use --model value"));
+        (ModelName::Map, None) => {
+            let or_value = if args.place.data.is_none() { ", or use --model value" } else { "" };
+            return Err(Failure::usage(format!("get what? Name a key{or_value}")));
         }
-        (Settable::Value, Some(_)) => {
+        (ModelName::Value, Some(_)) => {
             return Err(Failure::usage("a value has no keys: leave KEY out"));
         }
+        (ModelName::Events, _) => {
+            let dir = input::for_shell(&place);
+            let message =
+                format!("{place} holds events: `scuttlebutt dump --data {dir}` shows them");
+            return Err(Failure::new(Code::Protocol, message));
+        }
     };
-    let address = &args.peer.address;
     match (found, args.key) {
         (Some(value), _) => {
             let text = shown(&value, args.raw);
             print_at_once(|out| writeln!(out, "{text}"))
         }
-        (None, Some(key)) => Err(Failure::failed(format!("{address} has no value at {key:?}"))),
-        (None, None) => Err(Failure::failed(format!("{address} has no value yet"))),
+        (None, Some(key)) => {
+            Err(Failure::failed(format!("{place} has no value at {}", input::brief(&key))))
+        }
+        (None, None) => Err(Failure::failed(format!("{place} has no value yet"))),
     }
 }
 

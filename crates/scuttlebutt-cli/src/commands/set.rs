@@ -6,20 +6,22 @@ use crate::cli::{Set, Settable};
 use crate::client;
 use crate::exit::Failure;
 use crate::input;
+use crate::writing::Writing;
 
 pub(crate) async fn run(args: Set) -> Result<(), Failure> {
+    let reading = args.reading.reading();
     match (args.model, args.first, args.second) {
         (Settable::Map, key, Some(value)) => {
-            let value = input::json(&value, args.string)?;
-            let change = input::array(&[input::literal(&key), value])?;
-            client::write::<LwwMap>(&args.place, &args.trust, &args.key, change).await
+            let writing = Writing::Entry { key, value: input::json(&value, reading)? };
+            client::write::<LwwMap>(&args.place, &args.trust, &args.key, &writing).await
         }
         (Settable::Value, value, None) => {
-            let change = input::change(&input::json(&value, args.string)?)?;
-            client::write::<Register>(&args.place, &args.trust, &args.key, change).await
+            let writing = Writing::Value(input::json(&value, reading)?);
+            client::write::<Register>(&args.place, &args.trust, &args.key, &writing).await
         }
         (Settable::Map, key, None) => Err(Failure::usage(format!(
-            "set {key:?} to what? Give KEY and JSON, or use --model value"
+            "set {} to what? Give KEY and JSON, or use --model value",
+            input::brief(&key)
         ))),
         (Settable::Value, _, Some(_)) => Err(Failure::usage("a value has no keys: give only JSON")),
     }

@@ -5,14 +5,24 @@ use std::path::Path;
 
 use scuttlebutt::Change;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::{ANSWER_BYTES_MAX, Answer, Request, socket};
-use crate::exit::Failure;
+use super::{ANSWER_BYTES_MAX, Answer, Held, Request, socket};
+use crate::exit::{Code, Failure};
 
 /// A node that runs.
 pub(crate) struct Running(UnixStream);
+
+/// A session with a node that runs, in which it sends and takes nothing.
+pub(crate) type Session = BufReader<UnixStream>;
+
+/// A write that was not done.
+pub(crate) enum WriteError {
+    /// The node holds a model of this name.
+    OtherModel(String),
+    Failed(Failure),
+}
 
 /// The node that has the data in `dir` open, if one answers there.
 pub(crate) async fn find(dir: &Path) -> Result<Option<Running>, Failure> {
@@ -67,11 +77,26 @@ impl Running {
         answer(self.0).await
     }
 
+    /// Begins to read: what the node holds, and a session that brings it.
+    pub(crate) async fn read(mut self) -> Result<(Held, Session), Failure> {
+        self.request(&Request::Read).await?;
+        let mut stream = BufReader::new(self.0);
+        let held = done(&read_line(&mut stream).await?)?;
+        Ok((serde_json::from_value(held).map_err(|error| broken(&error))?, stream))
+    }
+
     /// Lets the node write, as itself.
-    pub(crate) async fn write(mut self, model: &str, change: &Change) -> Result<(), Failure> {
+    pub(crate) async fn write(mut self, model: &str, change: &Change) -> Result<(), WriteError> {
         let (model, change) = (model.to_owned(), change.as_json().to_owned());
-        self.request(&Request::Write { model, change }).await?;
-        answer(self.0).await.map(|_| ())
+        let line = async {
+            self.request(&Request::Write { model, change }).await?;
+            read_line(&mut BufReader::new(self.0)).await
+        };
+        let line = line.await.map_err(WriteError::Failed)?;
+        if let Ok(Answer::OtherModel(held)) = serde_json::from_str(&line) {
+            return Err(WriteError::OtherModel(held));
+        }
+        done(&line).map(|_| ()).map_err(WriteError::Failed)
     }
 
     async fn request(&mut self, request: &Request) -> Result<(), Failure> {
@@ -82,12 +107,26 @@ impl Running {
 }
 
 async fn answer(reader: impl AsyncRead + Unpin) -> Result<Value, Failure> {
+    done(&read_line(&mut BufReader::new(reader)).await?)
+}
+
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<String, Failure> {
     let mut line = String::new();
-    let read = BufReader::new(reader.take(ANSWER_BYTES_MAX)).read_line(&mut line).await;
+    let read = reader.take(ANSWER_BYTES_MAX).read_line(&mut line).await;
     read.map_err(|error| broken(&error))?;
-    match serde_json::from_str(&line) {
+    Ok(line)
+}
+
+/// What an answer says was done.
+fn done(line: &str) -> Result<Value, Failure> {
+    match serde_json::from_str(line) {
         Ok(Answer::Done(value)) => Ok(value),
         Ok(Answer::Failed(message)) => Err(Failure::failed(message)),
+        Ok(Answer::Invalid(message)) => Err(Failure::usage(message)),
+        Ok(Answer::Refused(message)) => Err(Failure::new(Code::NotAccepted, message)),
+        Ok(Answer::OtherModel(held)) => {
+            Err(Failure::new(Code::Protocol, format!("the node holds another model: {held}")))
+        }
         Err(_) => Err(broken(&"it broke off")),
     }
 }

@@ -1,19 +1,19 @@
 //! The node's side: answers requests until the node ends.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::Change;
-use scuttlebutt_net::Node;
+use scuttlebutt::{Change, Direction, LocalUpdateError, SessionConfig};
+use scuttlebutt_net::{Node, UpdateError};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Answer, REQUEST_BYTES_MAX, Request, socket};
+use super::{Answer, Held, REQUEST_BYTES_MAX, Request, socket};
 use crate::file;
 use crate::inventory;
 use crate::model::Shown;
@@ -41,14 +41,29 @@ impl Drop for Control {
 /// left from an earlier one.
 pub(crate) fn listen<M: Shown>(node: Node<M>, dir: &Path) -> io::Result<Control> {
     let path = socket(dir);
-    match std::fs::remove_file(&path) {
+    let listener = bind(&path)?;
+    let task = tokio::spawn(accept(node, listener));
+    Ok(Control { path, task })
+}
+
+/// Binds a socket that nobody but the owner may open, whatever the umask: it is made in a directory
+/// that nobody else may enter, and moved to its place once it is closed to others.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    // Shorter than the name of the socket: paths of sockets must not be long.
+    let room = path.with_file_name("new.sock");
+    match std::fs::remove_dir_all(&room) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let task = tokio::spawn(accept(node, listener));
-    Ok(Control { path, task })
+    std::fs::DirBuilder::new().mode(0o700).create(&room)?;
+    let draft = room.join("s");
+    let bound = UnixListener::bind(&draft).and_then(|listener| {
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&draft, path)?;
+        Ok(listener)
+    });
+    let _ = std::fs::remove_dir_all(&room);
+    bound
 }
 
 async fn accept<M: Shown>(node: Node<M>, listener: UnixListener) {
@@ -59,10 +74,9 @@ async fn accept<M: Shown>(node: Node<M>, listener: UnixListener) {
             Ok((stream, _)) => {
                 let node = node.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = answer(&node, stream).await {
+                    if let Err(error) = answer(&node, stream, permit).await {
                         tracing::debug!("a request was broken off: {error}");
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -73,7 +87,11 @@ async fn accept<M: Shown>(node: Node<M>, listener: UnixListener) {
     }
 }
 
-async fn answer<M: Shown>(node: &Node<M>, stream: UnixStream) -> io::Result<()> {
+async fn answer<M: Shown>(
+    node: &Node<M>,
+    stream: UnixStream,
+    permit: OwnedSemaphorePermit,
+) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut line = String::new();
@@ -81,6 +99,16 @@ async fn answer<M: Shown>(node: &Node<M>, stream: UnixStream) -> io::Result<()> 
     tokio::time::timeout(WAIT_MAX, read).await??;
     let done = match serde_json::from_str(&line) {
         Ok(Request::Export) => return node.save_to(writer).await.map(|_| ()),
+        Ok(Request::Read) => {
+            // It may stay for long; the node's bound on sessions counts it.
+            drop(permit);
+            let held = Held::new(M::NAME, node.read(Shown::retention));
+            send(&mut writer, &Answer::Done(serde_json::to_value(held)?)).await?;
+            let stream = tokio::io::join(reader, writer);
+            let config = SessionConfig { direction: Direction::SendOnly, ..Default::default() };
+            let ended = node.attach(stream, "the control socket", config).await;
+            return ended.map(|_| ()).map_err(io::Error::other);
+        }
         Ok(Request::Import) => import(node, &mut reader).await,
         Ok(Request::Backup(dir)) => {
             on_store(node, move |store| {
@@ -93,13 +121,9 @@ async fn answer<M: Shown>(node: &Node<M>, stream: UnixStream) -> io::Result<()> 
             on_store(node, |store| Ok(inventory::to_json(&store.inspect()?))).await
         }
         Ok(Request::Write { model, change }) => write(node, &model, &change).await,
-        Err(error) => Err(format!("no request: {error}")),
+        Err(error) => Err(Answer::Failed(format!("no request: {error}"))),
     };
-    let answer = match done {
-        Ok(value) => Answer::Done(value),
-        Err(error) => Answer::Failed(error),
-    };
-    writer.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await?;
+    send(&mut writer, &done.map_or_else(|failed| failed, Answer::Done)).await?;
     writer.shutdown().await?;
     // Whoever is still sending would not read the answer.
     let mut nowhere = tokio::io::sink();
@@ -108,21 +132,30 @@ async fn answer<M: Shown>(node: &Node<M>, stream: UnixStream) -> io::Result<()> 
     Ok(())
 }
 
-async fn import<M: Shown>(
-    node: &Node<M>,
-    reader: impl tokio::io::AsyncRead + Unpin,
-) -> Result<Value, String> {
-    let imported = node.load_from(reader).await.map_err(|error| error.to_string())?;
-    node.flush().await.map_err(|error| error.to_string())?;
+async fn send(writer: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
+    writer.write_all(format!("{}\n", serde_json::to_string(answer)?).as_bytes()).await
+}
+
+fn failed(error: impl std::fmt::Display) -> Answer {
+    Answer::Failed(error.to_string())
+}
+
+async fn import<M: Shown>(node: &Node<M>, reader: impl AsyncRead + Unpin) -> Result<Value, Answer> {
+    let imported = node.load_from(reader).await.map_err(failed)?;
+    node.flush().await.map_err(failed)?;
     Ok(file::Summary::of(&imported).to_json())
 }
 
-async fn write<M: Shown>(node: &Node<M>, model: &str, change: &str) -> Result<Value, String> {
+async fn write<M: Shown>(node: &Node<M>, model: &str, change: &str) -> Result<Value, Answer> {
     if model != M::NAME {
-        return Err(format!("the node holds a {}: use --model {}", M::NAME, M::NAME));
+        return Err(Answer::OtherModel(M::NAME.to_owned()));
     }
-    let change = Change::from_json(change).map_err(|error| error.to_string())?;
-    let written = node.update(change).await.map_err(|error| error.to_string())?;
+    let change = Change::from_json(change).map_err(failed)?;
+    let written = node.update(change).await.map_err(|error| match &error {
+        UpdateError::Refused(LocalUpdateError::Invalid(_)) => Answer::Invalid(error.to_string()),
+        UpdateError::Refused(LocalUpdateError::Full(_)) => Answer::Refused(error.to_string()),
+        error => failed(error),
+    })?;
     Ok(json!({ "timestamp": written.timestamp().as_millis() }))
 }
 
@@ -131,10 +164,41 @@ async fn on_store<M: Shown>(
     work: impl FnOnce(&scuttlebutt_store::Store) -> Result<Value, scuttlebutt_store::StoreError>
     + Send
     + 'static,
-) -> Result<Value, String> {
-    let store = node.store().ok_or("the node is shutting down")?;
-    tokio::task::spawn_blocking(move || work(&store))
-        .await
-        .map_err(|panic| panic.to_string())?
-        .map_err(|error| error.to_string())
+) -> Result<Value, Answer> {
+    let store = node.store().ok_or_else(|| failed("the node is shutting down"))?;
+    tokio::task::spawn_blocking(move || work(&store)).await.map_err(failed)?.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_never_open_to_others() {
+        let dir = std::env::temp_dir().join(format!("control-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let (path, ended) = (socket(&dir), AtomicBool::new(false));
+        let is_open = |path: &Path| {
+            std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+        };
+        std::thread::scope(|scope| {
+            let seen = scope.spawn(|| {
+                let mut seen = false;
+                while !ended.load(Ordering::Relaxed) {
+                    seen |= is_open(&path);
+                }
+                seen
+            });
+            for _ in 0..500 {
+                let listener = bind(&path).expect("a socket");
+                assert!(!is_open(&path));
+                drop(listener);
+            }
+            ended.store(true, Ordering::Relaxed);
+            assert!(!seen.join().expect("no panic"), "others could have opened it");
+        });
+        std::fs::remove_dir_all(&dir).expect("it is there");
+    }
 }

@@ -6,14 +6,16 @@
 //! of on the stack.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::mem;
 use std::ops::Range;
 
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use super::exact::{self, Watched};
 use super::order::{self, Member, Rearrangements};
-use super::{JsonError, JsonErrorKind, ToCanonicalError, escape, number};
+use super::{JsonError, JsonErrorKind, NumberError, ToCanonicalError, escape, number};
 
 /// How much a JSON text may ask of us beyond its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,30 +63,77 @@ pub fn canonicalize(input: &[u8], limits: TextLimits) -> Result<Cow<'_, str>, Js
     }
 }
 
+/// [`canonicalize`] for what is written here: a number that would change is refused.
+pub(crate) fn canonicalize_exactly(
+    text: &str,
+    limits: TextLimits,
+) -> Result<Cow<'_, str>, ToCanonicalError> {
+    let mut pass = Pass { numbers: Numbers::Exact { lost: None }, ..Pass::new(text, limits) };
+    let canonical = pass.run()?;
+    match pass.numbers {
+        Numbers::Exact { lost: Some(lost) } => Err(lost.into()),
+        _ => Ok(canonical),
+    }
+}
+
 /// Prints any serialisable value as JavaScript would print the same value.
 ///
 /// ```
 /// use scuttlebutt::json::{TextLimits, to_canonical};
 ///
 /// let limits = TextLimits { nesting_depth_max: 128 };
-/// assert_eq!(to_canonical(&("key", 1.0, u64::MAX), limits)?, r#"["key",1,18446744073709552000]"#);
+/// assert_eq!(to_canonical(&("key", 1.0, 1_u64 << 53), limits)?, r#"["key",1,9007199254740992]"#);
+/// assert!(to_canonical(&u64::MAX, limits).is_err());
+/// # Ok::<(), scuttlebutt::json::ToCanonicalError>(())
+/// ```
+///
+/// # Errors
+///
+/// If the value cannot be serialised as JSON, nests deeper than `limits` allows, or holds a number that
+/// would not be read back as it is: an integer beyond what a double has digits for, NaN, an infinity.
+pub fn to_canonical<T>(value: &T, limits: TextLimits) -> Result<String, ToCanonicalError>
+where
+    T: Serialize + ?Sized,
+{
+    let not_finite = Cell::new(None);
+    let text = serde_json::to_string(&Watched::new(value, &not_finite))?;
+    if let Some(number) = not_finite.get() {
+        return Err(NumberError::new(&number.to_string(), "null").into());
+    }
+    let canonical = canonicalize_exactly(&text, limits)?;
+    Ok(rewritten(&text, canonical).unwrap_or(text))
+}
+
+/// [`to_canonical`] that takes numbers as JavaScript would: the nearest double, and `null` for what JSON
+/// cannot say.
+///
+/// ```
+/// use scuttlebutt::json::{TextLimits, to_canonical_lossy};
+///
+/// let limits = TextLimits { nesting_depth_max: 128 };
+/// assert_eq!(to_canonical_lossy(&(f64::NAN, u64::MAX), limits)?, "[null,18446744073709552000]");
 /// # Ok::<(), scuttlebutt::json::ToCanonicalError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// If the value cannot be serialised as JSON, or nests deeper than `limits` allows.
-pub fn to_canonical<T>(value: &T, limits: TextLimits) -> Result<String, ToCanonicalError>
+pub fn to_canonical_lossy<T>(value: &T, limits: TextLimits) -> Result<String, ToCanonicalError>
 where
     T: Serialize + ?Sized,
 {
     let text = serde_json::to_string(value)?;
-    let rewritten = match Pass::new(&text, limits).run()? {
+    let canonical = Pass::new(&text, limits).run()?;
+    Ok(rewritten(&text, canonical).unwrap_or(text))
+}
+
+/// The canonical form of a text, if it is another text.
+fn rewritten(text: &str, canonical: Cow<'_, str>) -> Option<String> {
+    match canonical {
         // The length differs only if a raw value brought white space around it.
         Cow::Borrowed(canonical) if canonical.len() == text.len() => None,
         canonical => Some(canonical.into_owned()),
-    };
-    Ok(rewritten.unwrap_or(text))
+    }
 }
 
 /// The output as far as it stands: a copy of the input up to a point, and from there on the
@@ -159,11 +208,20 @@ struct OpenObject {
     is_disordered: bool,
 }
 
+/// What becomes of numbers.
+enum Numbers {
+    /// They become the nearest doubles, as `JSON.parse` has it.
+    Rounded,
+    /// They have to stay what they are; the first that does not.
+    Exact { lost: Option<NumberError> },
+}
+
 /// The state of one reading. `at` is always on a character boundary of the input.
 struct Pass<'a> {
     bytes: &'a [u8],
     at: usize,
     limits: TextLimits,
+    numbers: Numbers,
     draft: Draft<'a>,
     open: SmallVec<[Open; 8]>,
     /// The members of all open objects, outermost first.
@@ -178,6 +236,7 @@ impl<'a> Pass<'a> {
             bytes: input.as_bytes(),
             at: 0,
             limits,
+            numbers: Numbers::Rounded,
             draft,
             open: SmallVec::new(),
             members: SmallVec::new(),
@@ -407,6 +466,11 @@ impl<'a> Pass<'a> {
             let mut buffer = ryu_js::Buffer::new();
             let printed = number::printed(number::parse_checked(text), &mut buffer);
             if printed != text {
+                if let Numbers::Exact { lost: lost @ None } = &mut self.numbers
+                    && !exact::is_same_decimal(text, printed)
+                {
+                    *lost = Some(NumberError::new(text, printed));
+                }
                 self.draft.replace(self.at..scan.end, printed);
             }
         }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::NumberError;
+
 /// Why a text is not the JSON we can take, and where that shows.
 ///
 /// The fault is always the text's: nothing has changed on our side, and the same text will fail
@@ -77,7 +79,7 @@ pub enum JsonErrorKind {
     ControlCharacter,
 }
 
-/// Why a Rust value could not be turned into canonical text.
+/// Why a Rust value, or a text, could not be turned into canonical text.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ToCanonicalError {
@@ -87,4 +89,7 @@ pub enum ToCanonicalError {
     /// The value's JSON is not acceptable, in practice: nests too deep.
     #[error("this value's JSON is not acceptable: {0}")]
     Json(#[from] JsonError),
+    /// A number in it would not be read back as it is.
+    #[error(transparent)]
+    Number(#[from] NumberError),
 }

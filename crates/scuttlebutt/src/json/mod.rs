@@ -9,7 +9,8 @@
 //! no hash maps, so no input can make it slow by choosing keys.
 //!
 //! * [`canonicalize`] checks a text as strictly as `JSON.parse` and answers its canonical form.
-//! * [`to_canonical`] does the same for anything that implements [`serde::Serialize`].
+//! * [`to_canonical`] does the same for anything that implements [`serde::Serialize`], and refuses
+//!   numbers that would not be read back as they are.
 //! * [`kind`], [`elements`] and [`members`] take canonical text apart.
 //! * [`JsString`] is a string as JavaScript has it: lone surrogates and all.
 //! * [`to_js_string`] and [`to_js_number`] coerce a value as JavaScript does when it needs a
@@ -29,6 +30,7 @@ mod canonical;
 mod coerce;
 mod error;
 mod escape;
+mod exact;
 mod number;
 mod order;
 mod string;
@@ -38,9 +40,11 @@ mod text;
 #[cfg(test)]
 mod twin;
 
-pub use canonical::{TextLimits, canonicalize, to_canonical};
+pub(crate) use canonical::canonicalize_exactly;
+pub use canonical::{TextLimits, canonicalize, to_canonical, to_canonical_lossy};
 pub use coerce::{to_js_number, to_js_string};
 pub use error::{JsonError, JsonErrorKind, ToCanonicalError};
+pub use exact::NumberError;
 pub use number::{parse_number, write_number};
 pub(crate) use order::array_index;
 pub use string::{JsString, Utf16Units};

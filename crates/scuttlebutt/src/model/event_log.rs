@@ -66,31 +66,49 @@ impl EventLog {
         Self { events: Sorted::default(), retained }
     }
 
+    /// How much is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retained.as_ref().map_or_else(Retention::default, |(retention, _)| *retention)
+    }
+
     /// The change that emits the event `name`. `arguments` serializes to an array (a tuple, a
     /// slice, a vector), one element for each argument; `&()` means none.
     ///
     /// # Errors
-    /// When `arguments` cannot be serialized as a JSON array, or the name is `__proto__`, on which
-    /// replicas of the original throw.
+    /// When `arguments` cannot be serialized as a JSON array, or hold a number that would not be read back
+    /// as it is (see [`Change::new`]), or the name is `__proto__`, on which replicas of the original throw.
     pub fn emit<T: Serialize + ?Sized>(
         name: impl Into<JsString>,
         arguments: &T,
     ) -> Result<Change, EmitError> {
-        let name = name.into();
+        Self::change(&name.into(), Change::new(arguments)?.as_json())
+    }
+
+    /// [`emit`](Self::emit) that takes numbers as JavaScript would: see [`Change::new_lossy`].
+    ///
+    /// # Errors
+    /// When `arguments` cannot be serialized as a JSON array, or the name is `__proto__`.
+    pub fn emit_lossy<T: Serialize + ?Sized>(
+        name: impl Into<JsString>,
+        arguments: &T,
+    ) -> Result<Change, EmitError> {
+        Self::change(&name.into(), Change::new_lossy(arguments)?.as_json())
+    }
+
+    fn change(name: &JsString, arguments: &str) -> Result<Change, EmitError> {
         if name.as_str() == Some("__proto__") {
             return Err(EmitError::Name);
         }
-        let arguments = Change::new(arguments)?;
-        let text = arguments.as_json();
-        let mut change = String::with_capacity(text.len() + 24);
+        let mut change = String::with_capacity(arguments.len() + 24);
         change.push('[');
         name.write_json(&mut change);
-        match json::kind(text) {
+        match json::kind(arguments) {
             json::Kind::Null => change.push(']'),
-            json::Kind::Array if text == "[]" => change.push(']'),
+            json::Kind::Array if arguments == "[]" => change.push(']'),
             json::Kind::Array => {
                 change.push(',');
-                change.push_str(&text[1..]);
+                change.push_str(&arguments[1..]);
             }
             _ => return Err(EmitError::Arguments),
         }

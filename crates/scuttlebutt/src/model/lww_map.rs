@@ -57,12 +57,26 @@ impl LwwMap {
     /// The change that writes `value` at `key`. A value that serializes to `null` removes the key.
     ///
     /// # Errors
-    /// When `value` cannot be serialized as JSON.
+    /// When `value` cannot be serialized as JSON, or holds a number that would not be read back as it is:
+    /// see [`Change::new`].
     pub fn set<T: Serialize + ?Sized>(
         key: impl Into<JsString>,
         value: &T,
     ) -> Result<Change, ToCanonicalError> {
         let value = Change::new(value)?;
+        Ok(Self::change(&key.into(), value.as_json()))
+    }
+
+    /// [`set`](Self::set) that takes numbers as JavaScript would: see [`Change::new_lossy`]. Mind that a
+    /// value of NaN alone is `null` then, and removes the key.
+    ///
+    /// # Errors
+    /// When `value` cannot be serialized as JSON.
+    pub fn set_lossy<T: Serialize + ?Sized>(
+        key: impl Into<JsString>,
+        value: &T,
+    ) -> Result<Change, ToCanonicalError> {
+        let value = Change::new_lossy(value)?;
         Ok(Self::change(&key.into(), value.as_json()))
     }
 

@@ -40,9 +40,18 @@ impl Register {
     /// The change that writes `value`.
     ///
     /// # Errors
-    /// When `value` cannot be serialized as JSON.
+    /// When `value` cannot be serialized as JSON, or holds a number that would not be read back as it is:
+    /// see [`Change::new`].
     pub fn set<T: Serialize + ?Sized>(value: &T) -> Result<Change, ToCanonicalError> {
         Change::new(value)
+    }
+
+    /// [`set`](Self::set) that takes numbers as JavaScript would: see [`Change::new_lossy`].
+    ///
+    /// # Errors
+    /// When `value` cannot be serialized as JSON.
+    pub fn set_lossy<T: Serialize + ?Sized>(value: &T) -> Result<Change, ToCanonicalError> {
+        Change::new_lossy(value)
     }
 
     /// The value, decoded; `None` when nothing was ever written.
