@@ -1,6 +1,6 @@
 //! What a session is asked to do: the options of the original's `createStream`, under clear names.
 
-use crate::json::{self, JsonError};
+use crate::json::{self, ToCanonicalError};
 use crate::label::Label;
 use crate::limits::Limits;
 use crate::wire::CAN_PACK;
@@ -188,9 +188,10 @@ impl Metadata {
     /// as in the original.
     ///
     /// # Errors
-    /// [`JsonError`] when it is no JSON.
-    pub fn from_json(text: &str) -> Result<Self, JsonError> {
-        let text = json::canonicalize(text.as_bytes(), Limits::default().text())?;
+    /// When it is no JSON, or holds a number that would be sent as another one: see
+    /// [`Change::from_json`](crate::Change::from_json).
+    pub fn from_json(text: &str) -> Result<Self, ToCanonicalError> {
+        let text = json::canonicalize_exactly(text, Limits::default().text())?;
         Ok(Self(text.into_owned().into_boxed_str()))
     }
 
