@@ -10,11 +10,11 @@ use scuttlebutt_net::{Address, DeliveryError, Node, Peer, PeerStatus, SessionSta
 use tokio::time::Instant;
 
 use crate::cli::{KeyArgs, PeerArgs, PlaceArgs, TrustArgs};
-use crate::control::{self, WriteError};
+use crate::control;
 use crate::exit::{Code, Failure, tell};
 use crate::key::Key;
 use crate::links;
-use crate::model::{ModelName, Shown, starts_with_name};
+use crate::model::{Shown, starts_with_name};
 use crate::source;
 use crate::trust::Rules;
 use crate::writing::Writing;
@@ -48,7 +48,11 @@ pub(crate) async fn write<M: Shown>(
     let Some(dir) = &place.data else {
         let peer =
             place.peer().ok_or_else(|| Failure::usage("write where? Say --peer or --data"))?;
-        return Client::start(M::default(), &peer, trust, key).await?.write(change).await;
+        return Client::start(M::default(), &peer, trust, key)
+            .await?
+            .write(change)
+            .await
+            .map_err(|failure| writing.advise(failure, ["--peer", &peer.address.to_string()]));
     };
     if key.key.is_some() {
         return Err(Failure::usage(
@@ -57,21 +61,10 @@ pub(crate) async fn write<M: Shown>(
     }
     let node = control::find(dir).await?.ok_or_else(|| source::no_node(dir))?;
     let written = tokio::time::timeout(place.timeout, node.write(M::NAME, &change)).await;
-    written.map_err(|_| source::silent(dir))?.map_err(|error| match error {
-        WriteError::Failed(failure) => failure,
-        WriteError::OtherModel(held) => match ModelName::named(&held) {
-            Some(held) => Failure::new(
-                Code::Protocol,
-                format!(
-                    "nothing is written: {} holds {}; `{}` writes to that",
-                    dir.display(),
-                    held.described(),
-                    writing.command_for(held, dir)
-                ),
-            ),
-            None => Failure::new(Code::Protocol, format!("{} holds a `{held}`", dir.display())),
-        },
-    })
+    let place = dir.display().to_string();
+    written
+        .map_err(|_| source::silent(dir))?
+        .map_err(|failure| writing.advise(failure, ["--data", &place]))
 }
 
 impl<M: Shown> Client<M> {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use scuttlebutt::{DecodeError, SessionError};
 use scuttlebutt_net::{Address, LinkError, TlsError};
 
+use crate::model::ModelName;
+
 /// A longer message about the command line is one that repeats a long argument.
 const USAGE_BYTES_MAX: usize = 4_000;
 
@@ -35,6 +37,8 @@ pub(crate) enum Code {
 pub(crate) struct Failure {
     pub(crate) code: Code,
     message: String,
+    /// The model that is held there, if it is another one than was asked for.
+    pub(crate) held: Option<ModelName>,
 }
 
 /// For the log of what goes on.
@@ -47,7 +51,7 @@ impl Display for Failure {
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { code, message }
+        Self { code, message, held: None }
     }
 
     pub(crate) fn failed(message: impl Into<String>) -> Self {
@@ -56,6 +60,16 @@ impl Failure {
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Code::Usage, message)
+    }
+
+    /// The place holds another model: the one of this name.
+    pub(crate) fn other_model(place: impl Display, name: &str) -> Self {
+        let held = ModelName::named(name);
+        let message = match held {
+            Some(held) => format!("{place} holds {}", held.described()),
+            None => format!("{place} holds a model that this command does not know, {name:?}"),
+        };
+        Self { code: Code::Protocol, message, held }
     }
 
     /// A connection to `address` that could not be made or did not end well.
@@ -73,6 +87,14 @@ impl Failure {
             }
             LinkError::Session(SessionError::Decode(DecodeError::Foreign(_))) => {
                 Self::new(Code::Protocol, format!("{address}: {error}; is the address right?"))
+            }
+            LinkError::Session(SessionError::OtherModel { theirs, .. }) => {
+                let other = Self::other_model(address, &theirs.text());
+                let hint = match other.held {
+                    Some(held) => format!("; dump and watch show it with --model {}", held.name()),
+                    None => String::new(),
+                };
+                Self { message: other.message + &hint, ..other }
             }
             LinkError::Session(SessionError::NoDigest { .. }) => {
                 Self::new(Code::TimedOut, format!("{address}: {error}"))

@@ -23,7 +23,16 @@ pub(crate) enum ModelName {
 impl ModelName {
     /// By the name that a data directory has for it.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::from_str(name, false).ok()
+        [Self::Map, Self::Events, Self::Value].into_iter().find(|model| model.name() == name)
+    }
+
+    /// What a data directory calls it, and the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Map => LwwMap::NAME,
+            Self::Events => EventLog::NAME,
+            Self::Value => Register::NAME,
+        }
     }
 
     /// After “holds”.

@@ -65,16 +65,16 @@ impl Source {
             busy(&dir, deadline).await?;
         };
         match asked {
-            Some(asked) if asked != found.model => Err(Failure::new(
-                Code::Protocol,
-                format!(
-                    "{dir} holds {}: `scuttlebutt dump --data {dir}` shows it",
-                    found.model.described(),
-                    dir = input::for_shell(&dir.display().to_string()),
-                ),
-            )),
+            Some(asked) if asked != found.model => Err(found.other(&dir)),
             _ => Ok(found),
         }
+    }
+
+    /// The directory holds something else than was asked for.
+    pub(crate) fn other(&self, dir: &Path) -> Failure {
+        let (held, dir) = (self.model.described(), input::for_shell(&dir.display().to_string()));
+        let message = format!("{dir} holds {held}: `scuttlebutt dump --data {dir}` shows it");
+        Failure::new(Code::Protocol, message)
     }
 
     /// An empty log that keeps as much as is kept there.

@@ -1,10 +1,8 @@
 //! What a user wants written: the change it is, and the command that says it.
 
-use std::path::Path;
-
 use scuttlebutt::Change;
 
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::input;
 use crate::model::ModelName;
 
@@ -31,8 +29,21 @@ impl Writing {
         }
     }
 
-    /// The command that writes the like to a node that holds another model.
-    pub(crate) fn command_for(&self, held: ModelName, dir: &Path) -> String {
+    /// Adds what to do to a failure to write at this place (`--peer` or `--data`, and where), if that is
+    /// since another model is held there.
+    pub(crate) fn advise(&self, failure: Failure, place: [&str; 2]) -> Failure {
+        let Some(held) = failure.held else { return failure };
+        let message = format!(
+            "nothing is written: {} holds {}; `{}` writes to that",
+            place[1],
+            held.described(),
+            self.command_for(held, place)
+        );
+        Failure::new(Code::Protocol, message)
+    }
+
+    /// The command that writes the like where another model is held.
+    fn command_for(&self, held: ModelName, place: [&str; 2]) -> String {
         let (name, values) = match self {
             Self::Entry { key, value } => (key.as_str(), std::slice::from_ref(value)),
             Self::Value(value) => ("value", std::slice::from_ref(value)),
@@ -47,9 +58,7 @@ impl Writing {
                 ("emit", std::iter::once(name).chain(values).collect())
             }
         };
-        let dir = dir.display().to_string();
-        let words: Vec<_> =
-            ["--data", &dir].into_iter().chain(words).map(input::for_shell).collect();
+        let words: Vec<_> = place.into_iter().chain(words).map(input::for_shell).collect();
         match format!("scuttlebutt {command} {}", words.join(" ")) {
             long if long.len() > ADVICE_BYTES_MAX => format!("scuttlebutt help {command}"),
             command => command,
@@ -65,7 +74,7 @@ mod tests {
     fn the_like_of_what_was_to_be_written() {
         let entry = Writing::Entry { key: "it's".to_owned(), value: "[1]".to_owned() };
         let event = Writing::Event { name: "tick".to_owned(), arguments: vec![] };
-        let dir = Path::new("some data");
+        let dir = ["--data", "some data"];
         assert_eq!(
             entry.command_for(ModelName::Events, dir),
             r"scuttlebutt emit --data 'some data' 'it'\''s' '[1]'"
@@ -75,8 +84,8 @@ mod tests {
             "scuttlebutt set --data 'some data' --model value '[1]'"
         );
         assert_eq!(
-            event.command_for(ModelName::Map, Path::new("d")),
-            "scuttlebutt set --data d tick true"
+            event.command_for(ModelName::Map, ["--peer", "h:1"]),
+            "scuttlebutt set --peer h:1 tick true"
         );
         let long = Writing::Value("1".repeat(1_000));
         assert_eq!(long.command_for(ModelName::Events, dir), "scuttlebutt help emit");

@@ -111,11 +111,31 @@ fn a_peer_that_hangs_up() {
 fn another_model() {
     let (_value, value) = Running::serve(&["--model", "value"]);
     let (_events, events) = Running::serve(&["--model", "events"]);
-    // Nothing is there yet by which to tell.
-    assert_eq!(done(&["dump", "--peer", &value]), "{}\n");
-    done(&["set", "--peer", &value, "--model", "value", "7"]);
-    done(&["emit", "--peer", &events, "moved", "1", "2"]);
+    let (holds_value, holds_events) =
+        ("holds one value; dump and watch show it with --model value", "holds events; dump and");
+    for (command, message) in [
+        (&["dump", "--peer", &value][..], holds_value),
+        (&["dump", "--peer", &value, "--model", "events"], holds_value),
+        (&["watch", "--peer", &events], holds_events),
+        (&["get", "--peer", &events, "k"], holds_events),
+        (&["set", "--peer", &value, "k", "1"], "nothing is written"),
+        (&["emit", "--peer", &value, "e"], "nothing is written"),
+    ] {
+        fails(command, 4, message);
+    }
+    assert_eq!(done(&["dump", "--peer", &value, "--model", "value"]), "null\n");
+}
 
+/// An address where a history is told as the original tells it, which does not name its model.
+fn telling(updates: &str) -> String {
+    let history = format!("{{\"id\":\"JS\",\"clock\":{{}}}}\n{updates}\"SYNC\"\n");
+    answering(Box::leak(history.into_boxed_str()).as_bytes())
+}
+
+#[test]
+fn another_model_that_is_not_named() {
+    let value = telling("[7,5,\"JS\"]\n");
+    let events = telling("[[\"moved\",1,2],5,\"JS\"]\n");
     let message = "seems to serve another model";
     fails(&["dump", "--peer", &value], 4, &format!("{message} (value?)"));
     fails(&["dump", "--peer", &value, "--model", "events"], 4, &format!("{message} (value?)"));
@@ -125,11 +145,10 @@ fn another_model() {
     // Nothing is written by mistake.
     fails(&["set", "--peer", &value, "k", "1"], 4, message);
     fails(&["emit", "--peer", &value, "e"], 4, message);
-    assert_eq!(done(&["get", "--peer", &value, "--model", "value"]), "7\n");
 
     // Some of it fits: a warning, and what there is.
-    done(&["emit", "--peer", &events, "k", "1"]);
-    let ended = run(&["dump", "--peer", &events]);
+    let both = telling("[[\"moved\",1,2],5,\"JS\"]\n[[\"k\",1],6,\"JS\"]\n");
+    let ended = run(&["dump", "--peer", &both]);
     assert_eq!((ended.code, &*ended.out), (Some(0), "{\"k\":1,\"moved\":1}\n"));
     assert!(ended.err.starts_with("warning: 1 of 2 updates of "), "{}", ended.err);
 }

@@ -131,7 +131,7 @@ fn a_node_signs_what_it_is_told_to_write() {
     fails(&["set", "--data", &dir, "k", "1"], 3, "no node has");
     let (_serve, peer) = Running::serve(&["--data", &dir, "--key", &ada]);
     done(&["set", "--data", &dir, "k", "1"]);
-    fails(&["emit", "--data", &dir, "tick"], 4, "holds a map");
+    fails(&["emit", "--data", &dir, "tick"], 4, "holds a map; `scuttlebutt set --data");
     let updates = done(&["dump", "--peer", &peer, "--updates", "--verify", "ed25519"]);
     assert!(updates.contains(&ada_id) && updates.contains("\"ed25519:"), "{updates}");
     // It believes itself, and nobody without a key.

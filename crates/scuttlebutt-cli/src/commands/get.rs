@@ -8,7 +8,7 @@ use scuttlebutt::json::{self, JsString, Kind};
 use scuttlebutt::{LwwMap, Register};
 
 use crate::cli::Get;
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::input;
 use crate::model::ModelName;
 use crate::printer::print_at_once;
@@ -41,12 +41,7 @@ pub(crate) async fn run(args: Get) -> Result<(), Failure> {
         (ModelName::Value, Some(_)) => {
             return Err(Failure::usage("a value has no keys: leave KEY out"));
         }
-        (ModelName::Events, _) => {
-            let dir = input::for_shell(&place);
-            let message =
-                format!("{place} holds events: `scuttlebutt dump --data {dir}` shows them");
-            return Err(Failure::new(Code::Protocol, message));
-        }
+        (ModelName::Events, _) => return Err(source.other(Path::new(&place))),
     };
     match (found, args.key) {
         (Some(value), _) => {

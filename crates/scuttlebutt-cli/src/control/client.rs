@@ -17,13 +17,6 @@ pub(crate) struct Running(UnixStream);
 /// A session with a node that runs, in which it sends and takes nothing.
 pub(crate) type Session = BufReader<UnixStream>;
 
-/// A write that was not done.
-pub(crate) enum WriteError {
-    /// The node holds a model of this name.
-    OtherModel(String),
-    Failed(Failure),
-}
-
 /// The node that has the data in `dir` open, if one answers there.
 pub(crate) async fn find(dir: &Path) -> Result<Option<Running>, Failure> {
     let path = socket(dir);
@@ -86,17 +79,10 @@ impl Running {
     }
 
     /// Lets the node write, as itself.
-    pub(crate) async fn write(mut self, model: &str, change: &Change) -> Result<(), WriteError> {
+    pub(crate) async fn write(mut self, model: &str, change: &Change) -> Result<(), Failure> {
         let (model, change) = (model.to_owned(), change.as_json().to_owned());
-        let line = async {
-            self.request(&Request::Write { model, change }).await?;
-            read_line(&mut BufReader::new(self.0)).await
-        };
-        let line = line.await.map_err(WriteError::Failed)?;
-        if let Ok(Answer::OtherModel(held)) = serde_json::from_str(&line) {
-            return Err(WriteError::OtherModel(held));
-        }
-        done(&line).map(|_| ()).map_err(WriteError::Failed)
+        self.request(&Request::Write { model, change }).await?;
+        answer(self.0).await.map(|_| ())
     }
 
     async fn request(&mut self, request: &Request) -> Result<(), Failure> {
@@ -124,9 +110,7 @@ fn done(line: &str) -> Result<Value, Failure> {
         Ok(Answer::Failed(message)) => Err(Failure::failed(message)),
         Ok(Answer::Invalid(message)) => Err(Failure::usage(message)),
         Ok(Answer::Refused(message)) => Err(Failure::new(Code::NotAccepted, message)),
-        Ok(Answer::OtherModel(held)) => {
-            Err(Failure::new(Code::Protocol, format!("the node holds another model: {held}")))
-        }
+        Ok(Answer::OtherModel(held)) => Err(Failure::other_model("the node", &held)),
         Err(_) => Err(broken(&"it broke off")),
     }
 }

@@ -13,7 +13,7 @@ use scuttlebutt::Retention;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use client::{Session, WriteError, find};
+pub(crate) use client::{Session, find};
 pub(crate) use server::{Control, listen};
 
 /// A request is no longer than this: the longest line of an update, escaped.
