@@ -179,7 +179,7 @@ fn a_read_only_node_follows_and_refuses_writers() {
         "the peer did not accept the update: it is read-only",
     );
     fails(&["get", "--peer", &peer, "k"], 1, "no value");
-    fails(&["emit", "--peer", &peer, "e"], 6, "read-only");
+    fails(&["set", "--peer", &peer, "k", "null"], 6, "read-only");
 }
 
 /// A peer as the original is with `{tail: false}`: it leaves after each sync, sends only what a
