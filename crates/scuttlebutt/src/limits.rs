@@ -77,6 +77,11 @@ pub struct Limits {
     /// a history; each of the others up to this number is owed a `"SYNC"` line.
     pub unanswered_digests_max: u64,
 
+    /// Sources that a session looks at in a second for its peer's further digests, of which each is compared with
+    /// all that are known. Default 100,000. The first digest is answered at once; one that comes sooner after the
+    /// one before than this allows waits, and of several that wait the last counts.
+    pub sources_compared_per_second_max: u32,
+
     /// Bytes that a session has taken from the log and its stream has not. Default 64 KiB. Larger
     /// portions mean fewer system calls; each connection may hold one.
     pub output_bytes_max: usize,
@@ -213,6 +218,7 @@ impl Default for Limits {
             relay_repeated_max: 4_096,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
+            sources_compared_per_second_max: 100_000,
             output_bytes_max: 64 << 10,
             input_bytes_max: 64 << 10,
             sessions_max: 1 << 14,

@@ -197,15 +197,14 @@ impl Session {
             cluster: digest.extensions.and_then(|extensions| extensions.cluster),
         });
         if self.config.announces() {
-            let owed_max = self.histories_sent + replica.limits().unanswered_digests_max;
             // Ours count answers, to know which one answers a digest that asks again: the unasked
             // "SYNC" is that of the first digest. The original gets one for each.
             let is_ahead = std::mem::take(&mut self.is_ahead_of_digest) && promises.is_some();
-            if !is_ahead {
-                self.histories_owed = owed_max.min(self.histories_owed + 1);
-            }
             if !matches!(self.sending, Sending::Finished) {
-                self.unanswered = Some(digest.vector);
+                let (sources, limits) = (replica.sources_known(), replica.limits());
+                self.await_turn(digest.vector, u64::from(!is_ahead), sources, limits);
+                self.answer_if_due(now_ms);
+                self.tally.digests_put_off += u64::from(self.answers.due_ms().is_some());
             }
         } else {
             self.sync_if_done();

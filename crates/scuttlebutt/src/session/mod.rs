@@ -4,8 +4,10 @@
 //! what it has to say in portions of the driver's choosing, and closes the stream when it says so.
 
 mod acknowledging;
+mod answering;
 mod belonging;
 mod config;
+mod decoding;
 mod deferring;
 mod event;
 mod hearing;
@@ -27,7 +29,9 @@ use crate::wire::{Decoder, Encoder};
 
 pub use acknowledging::PeerLag;
 use acknowledging::{Received, Sent};
+use answering::Answers;
 pub use config::{Direction, Metadata, Mode, SessionConfig};
+use decoding::Decoded;
 use deferring::Deferring;
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
 use receiving::Receiving;
@@ -81,6 +85,7 @@ pub struct Session {
     config: SessionConfig,
     link: Link,
     decoder: Decoder,
+    decoded: Decoded,
     encoder: Encoder,
     /// What both sides have announced that they speak, once the peer's digest has come.
     agreed: Option<Agreed>,
@@ -98,6 +103,7 @@ pub struct Session {
     is_digest_due: bool,
     /// A digest of the peer that has not been answered yet.
     unanswered: Option<VersionVector>,
+    answers: Answers,
     histories_owed: u64,
     /// A history is sent without being asked, and no digest of the peer has come yet.
     is_ahead_of_digest: bool,
@@ -143,6 +149,7 @@ impl Session {
         Self {
             link: replica.new_link(),
             decoder: Decoder::default(),
+            decoded: Decoded::default(),
             encoder: Encoder::default(),
             agreed: None,
             received: Received::default(),
@@ -155,6 +162,7 @@ impl Session {
             carried: 0,
             is_digest_due: config.announces(),
             unanswered: sends_unasked.then(VersionVector::new),
+            answers: Answers::default(),
             histories_owed: u64::from(sends_unasked),
             is_ahead_of_digest: sends_unasked,
             histories_sent: 0,
@@ -190,7 +198,8 @@ impl Session {
 
     // In.
 
-    /// Takes bytes that arrived from the peer, cut anywhere. `now_ms` is the wall clock.
+    /// Takes bytes that arrived from the peer, cut anywhere. `now_ms` is the wall clock. Whoever shares the
+    /// replica does the same in two halves: [`decode`](Self::decode) and [`apply`](Self::apply).
     ///
     /// # Errors
     /// [`SessionError`] when the peer is at fault or a bound is reached. The session is closed then,
@@ -202,19 +211,13 @@ impl Session {
         now_ms: f64,
         mut bytes: &[u8],
     ) -> Result<(), SessionError> {
-        self.settle(replica)?;
-        while !self.is_closed && self.parting.is_none() {
-            match self.decoder.decode(&mut bytes, replica.limits()) {
-                Ok(Some(frame)) => {
-                    self.tally.lines_received += 1;
-                    self.handle(replica, now_ms, frame)?;
-                }
-                Ok(None) => break,
-                Err(error) => return Err(self.fail(error.into())),
+        loop {
+            self.decode(&mut bytes, replica.limits());
+            self.apply(replica, now_ms)?;
+            if bytes.is_empty() {
+                return Ok(());
             }
         }
-        self.note_handled(replica);
-        Ok(())
     }
 
     /// Takes note that the peer will send nothing more. What was accepted is still sent to it.
@@ -232,11 +235,8 @@ impl Session {
         if let Some(error) = self.parting.take() {
             return Err(self.fail(error));
         }
-        match self.decoder.finish(replica.limits()) {
-            Ok(Some(frame)) => self.handle(replica, now_ms, frame)?,
-            Ok(None) => {}
-            Err(error) => return Err(self.fail(error.into())),
-        }
+        self.decode_end(replica.limits());
+        self.apply_decoded(replica, now_ms)?;
         self.peer_has_ended = true;
         self.digest_deadline_ms = None;
         self.ask_again_at_ms = None;
@@ -252,7 +252,8 @@ impl Session {
             return None;
         }
         let ask_again = self.ask_again_at_ms.filter(|_| !self.receiving.is_answer_due());
-        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms()];
+        let answer = self.answers.due_ms();
+        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms(), answer];
         due.into_iter().flatten().min_by(f64::total_cmp)
     }
 
@@ -273,6 +274,7 @@ impl Session {
             self.asked_again_ms = Some(now_ms);
             self.is_digest_due = true;
         }
+        self.answer_if_due(now_ms);
         self.release_due(now_ms);
         Ok(())
     }
@@ -283,6 +285,7 @@ impl Session {
     #[doc(alias = "dispose")]
     pub fn leave(&mut self) {
         self.is_leaving = true;
+        self.answer_now();
         self.release_all();
         if self.unanswered.is_none() && matches!(self.sending, Sending::AwaitingDigest) {
             self.sending = Sending::Finished;
@@ -405,6 +408,7 @@ impl Session {
             config: _,
             link,
             decoder,
+            decoded,
             encoder,
             agreed,
             received,
@@ -418,6 +422,7 @@ impl Session {
             carried,
             is_digest_due,
             unanswered,
+            answers,
             histories_owed,
             is_ahead_of_digest,
             histories_sent,
@@ -443,8 +448,14 @@ impl Session {
             events_max: _,
             tally: _,
         } = self;
-        let bytes = (decoder, encoder, agreed, received, carry, carried);
-        let owed = (is_digest_due, unanswered, histories_owed, histories_sent, is_ahead_of_digest);
+        let bytes = (decoder, decoded, encoder, agreed, received, carry, carried);
+        let owed = (
+            is_digest_due,
+            (unanswered, answers),
+            histories_owed,
+            histories_sent,
+            is_ahead_of_digest,
+        );
         let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
         let end = (
             is_model_unsure,

@@ -51,6 +51,9 @@ pub struct Tally {
     pub updates_unwanted: u64,
     /// Lines received, or frames, that say something.
     pub lines_received: u64,
+    /// Digests of the peer that came sooner than the next could be answered:
+    /// [`Limits::sources_compared_per_second_max`](crate::Limits::sources_compared_per_second_max).
+    pub digests_put_off: u64,
     /// Digests received.
     pub digests_received: u64,
     /// Ends of histories received.

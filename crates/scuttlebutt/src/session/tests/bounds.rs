@@ -222,3 +222,61 @@ fn i9_hostile_bytes_end_one_session() {
     r.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
     assert!(said(&mut healthy, &r).starts_with("[[\"k\",1]"));
 }
+
+#[test]
+fn i8_digests_are_answered_at_a_pace() {
+    let mut r = limited(Limits { sources_compared_per_second_max: 100, ..Limits::default() });
+    for n in 0..50 {
+        apply(&mut r, &format!(r#"[["k{n}",1],10,"S{n}"]"#));
+    }
+    let mut session = new_session(&mut r, plain());
+    let digest = b"{\"id\":\"P\",\"clock\":{}}\n";
+    let lines = |said: String, what: &str| said.lines().filter(|line| *line == what).count();
+    session.receive(&mut r, NOW, digest).unwrap();
+    let first = said(&mut session, &r);
+    assert_eq!((first.lines().count(), lines(first, "\"SYNC\"")), (52, 1), "at once");
+    for _ in 0..3 {
+        session.receive(&mut r, NOW, digest).unwrap();
+    }
+    assert_eq!(said(&mut session, &r), "", "no end of a history that was not sent");
+    assert_eq!(session.tally().digests_put_off, 3);
+    // What is new is not held up.
+    apply(&mut r, r#"[["new",1],20,"S0"]"#);
+    assert_eq!(said(&mut session, &r), "[[\"new\",1],20,\"S0\"]\n");
+    assert_eq!(session.next_timeout(), Some(NOW + 500.0));
+    session.handle_timeout(NOW + 499.0).unwrap();
+    assert!(!session.has_output(&r));
+    session.handle_timeout(NOW + 500.0).unwrap();
+    let answer = said(&mut session, &r);
+    assert_eq!((answer.lines().count(), lines(answer, "\"SYNC\"")), (54, 3), "one for each");
+    assert_eq!(session.next_timeout(), None);
+    // Whoever leaves owes the answer all the same.
+    session.receive(&mut r, NOW + 501.0, digest).unwrap();
+    session.leave();
+    assert_eq!(lines(said(&mut session, &r), "\"SYNC\""), 1);
+}
+
+#[test]
+fn what_is_decoded_apart_is_applied_the_same() {
+    let text =
+        "{\"id\":\"P\",\"clock\":{},\"ext\":{\"marks\":1,\"binary\":1}}\n\"BINARY\"\n\x01\x05x";
+    for cut in 0..text.len() {
+        let (mut one, mut other) = (replica("R"), replica("R"));
+        let mut whole = new_session(&mut one, SessionConfig::default());
+        let mut halves = new_session(&mut other, SessionConfig::default());
+        for part in [&text.as_bytes()[..cut], &text.as_bytes()[cut..]] {
+            let _ = whole.receive(&mut one, NOW, part);
+            let mut rest = part;
+            while !rest.is_empty() {
+                halves.decode(&mut rest, other.limits());
+                let _ = halves.apply(&mut other, NOW);
+            }
+        }
+        let _ = whole.receive_end(&mut one, NOW);
+        halves.decode_end(other.limits());
+        let _ = halves.receive_end(&mut other, NOW);
+        assert!(!halves.has_decoded());
+        assert_eq!(events(&mut whole), events(&mut halves), "{cut}");
+        assert_eq!(whole.tally(), halves.tally());
+    }
+}
