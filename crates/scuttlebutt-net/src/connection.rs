@@ -1,7 +1,8 @@
 //! One session over one stream: reads, applies, copies out, writes.
 //!
 //! Everything happens in one task without queues: a peer that does not read only leaves its position
-//! in the log behind. The replica is locked for one portion of bytes at a time.
+//! in the log behind. What has arrived is read without the replica's lock, and applied under it for a bounded
+//! number of frames at a time.
 
 use std::future::ready;
 use std::io;
@@ -9,12 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{CloseReason, Model, PeerLag, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Limits, Model, PeerLag, Session, SessionConfig, SessionEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::error::LinkError;
+use crate::long_lines::LongLines;
 use crate::pace::{Pace, Share};
 use crate::shared::{Shared, now_ms};
 use crate::stream::{Halves, Reader, Writer};
@@ -47,6 +49,8 @@ pub(crate) async fn drive<M: Model>(
     let shutdown_wait = Duration::from_millis(limits.shutdown_wait_ms_max);
     let connection = Connection {
         shared,
+        limits,
+        long_lines: &engine.long_lines,
         session,
         bell: shared.bell(),
         reader: halves.reader,
@@ -73,6 +77,8 @@ pub(crate) async fn drive<M: Model>(
 
 struct Connection<'a, M> {
     shared: &'a Arc<Shared<M>>,
+    limits: &'a Limits,
+    long_lines: &'a LongLines,
     session: Session,
     bell: watch::Receiver<()>,
     reader: Reader,
@@ -146,7 +152,7 @@ impl<M: Model> Connection<'_, M> {
             {
                 alarm.as_mut().reset(due);
             }
-            let mut came_much = false;
+            let (mut arrived, mut goes_on) = (None, false);
             // Who sends more than can be verified is not read from, so that others have their turn; nor is,
             // for a while, who sends what is refused.
             let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
@@ -156,14 +162,9 @@ impl<M: Model> Connection<'_, M> {
             tokio::select! {
                 read = self.reader.read(&mut self.input),
                         if may_come && self.untaken.is_empty() && !self.peer_has_ended => {
-                    let count = read?;
-                    self.received(count, observer)?;
-                    came_much = count > INPUT_BYTES_MIN;
+                    arrived = Some(read?);
                 }
-                () = ready(()), if may_come && !self.untaken.is_empty() => {
-                    self.take_in()?;
-                    came_much = true;
-                }
+                () = ready(()), if may_come && !self.untaken.is_empty() => goes_on = true,
                 written = write_or_flush(&mut self.writer, &self.output[self.written..]),
                         if is_writing => {
                     self.sent(written?, observer)?;
@@ -192,7 +193,13 @@ impl<M: Model> Connection<'_, M> {
                     return if is_done { Ok(()) } else { Err(LinkError::ShutDown) };
                 }
             }
-            if came_much {
+            if let Some(count) = arrived {
+                self.received(count, observer).await?;
+                goes_on = count > INPUT_BYTES_MIN;
+            } else if goes_on {
+                self.take_in().await?;
+            }
+            if goes_on {
                 // A peer with much to say lets timers and other sessions have their turn.
                 tokio::task::yield_now().await;
             }
@@ -244,10 +251,16 @@ impl<M: Model> Connection<'_, M> {
         }
     }
 
-    fn received(&mut self, count: usize, observer: &mut impl Observer) -> Result<(), LinkError> {
+    async fn received(
+        &mut self,
+        count: usize,
+        observer: &mut impl Observer,
+    ) -> Result<(), LinkError> {
         observer.bytes(count, 0);
         if count == 0 {
-            let session = &mut self.session;
+            let (session, limits) = (&mut self.session, self.limits);
+            let long = session.unfinished_bytes();
+            self.long_lines.read(long, || session.decode_end(limits)).await;
             // A failure is reported by its event, after those that came before it.
             let _ = self.shared.write(|replica| session.receive_end(replica, now_ms()));
             self.peer_has_ended = true;
@@ -261,20 +274,27 @@ impl<M: Model> Connection<'_, M> {
             self.input.shrink_to_fit();
         }
         self.untaken = 0..count;
-        self.take_in()
+        self.take_in().await
     }
 
     /// Hands what has arrived to the session: all of it, or a portion of what may be compressed.
-    fn take_in(&mut self) -> Result<(), LinkError> {
+    async fn take_in(&mut self) -> Result<(), LinkError> {
         let Range { start, end } = self.untaken;
         let portion_end = match self.session.is_compressed() {
             true => end.min(start + COMPRESSED_INPUT_BYTES),
             false => end,
         };
-        let (session, portion) = (&mut self.session, &self.input[start..portion_end]);
+        let (session, limits) = (&mut self.session, self.limits);
+        let mut portion = &self.input[start..portion_end];
         let lines = session.tally().lines_received;
-        // A failure is reported by its event, after those that came before it.
-        let _ = self.shared.write(|replica| session.receive(replica, now_ms(), portion));
+        while !portion.is_empty() {
+            let long = session.unfinished_bytes();
+            self.long_lines.read(long, || session.decode(&mut portion, limits)).await;
+            if session.has_decoded() {
+                // A failure is reported by its event, after those that came before it.
+                let _ = self.shared.write(|replica| session.apply(replica, now_ms()));
+            }
+        }
         self.untaken = portion_end..end;
         let unfinished = session.unfinished_bytes();
         let has_ended_line = session.tally().lines_received > lines;

@@ -17,6 +17,7 @@ use crate::connection;
 use crate::door::{Door, Seat};
 use crate::error::LinkError;
 use crate::keeper::Keeper;
+use crate::long_lines::LongLines;
 use crate::pace::Unfinished;
 use crate::peer_log::{Begun, PeerLog};
 use crate::shared::{OwnId, Shared};
@@ -34,6 +35,7 @@ pub(crate) struct Engine<M> {
     pub(crate) door: Arc<Door>,
     pub(crate) log: Arc<PeerLog>,
     pub(crate) unfinished: Unfinished,
+    pub(crate) long_lines: LongLines,
     /// Who the node is on TLS links, unless a listener says otherwise.
     pub(crate) tls: Tls,
     /// Becomes true once, when everything is to end.
@@ -59,6 +61,7 @@ impl<M: Model> Engine<M> {
         Arc::new(Self {
             door: Door::new(&limits, log.clone()),
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
+            long_lines: LongLines::default(),
             tls,
             limits,
             shared: Shared::new(replica, own_id, log.clone()),

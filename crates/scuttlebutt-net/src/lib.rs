@@ -21,6 +21,7 @@ mod error;
 mod file;
 mod keeper;
 mod listener;
+mod long_lines;
 mod node;
 mod outage;
 mod pace;

@@ -78,7 +78,7 @@ pub struct Limits {
     pub unanswered_digests_max: u64,
 
     /// Sources that a session looks at in a second for its peer's further digests, of which each is compared with
-    /// all that are known. Default 100,000. The first digest is answered at once; one that comes sooner after the
+    /// all that are known. Default 20,000. The first digest is answered at once; one that comes sooner after the
     /// one before than this allows waits, and of several that wait the last counts.
     pub sources_compared_per_second_max: u32,
 
@@ -218,7 +218,7 @@ impl Default for Limits {
             relay_repeated_max: 4_096,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
-            sources_compared_per_second_max: 100_000,
+            sources_compared_per_second_max: 20_000,
             output_bytes_max: 64 << 10,
             input_bytes_max: 64 << 10,
             sessions_max: 1 << 14,

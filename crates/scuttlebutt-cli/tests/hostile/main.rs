@@ -6,6 +6,7 @@
 mod common;
 
 mod floods;
+mod latency;
 mod lies;
 mod lines;
 mod logs;
