@@ -80,7 +80,7 @@ fn long_lines_that_mean_nothing_hold_up_nobody() {
     let _floods = [(); 3].map(|()| Flood::start(&address, line.clone(), Duration::ZERO));
     std::thread::sleep(Duration::from_secs(1));
     let latency = latency_ms(&address);
-    assert!(latency < 200, "{latency} ms");
+    assert!(latency < 50, "{latency} ms");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn digests_over_many_sources_hold_up_nobody() {
     let (_serve, address) = Running::serve(&[]);
     let mut sources = connect(&address);
     sources.write_all(DIGEST).expect("writes");
-    for source in 0..40_000 {
+    for source in 0..10_000 {
         let update = format!("[[\"k\",{source}],{},\"S{source}\"]\n", source + 1);
         sources.write_all(update.as_bytes()).expect("writes");
     }
@@ -99,5 +99,5 @@ fn digests_over_many_sources_hold_up_nobody() {
         Flood::start(&address, b"{\"clock\":{}}\n".repeat(4).to_vec(), Duration::from_millis(50));
     std::thread::sleep(Duration::from_secs(1));
     let latency = latency_ms(&address);
-    assert!(latency < 200, "{latency} ms");
+    assert!(latency < 50, "{latency} ms");
 }
