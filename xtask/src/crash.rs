@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// Draw the same kills as an earlier run
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// How many bits to flip, one at a time, in what each kill leaves
+    #[arg(long, default_value_t = 0)]
+    pub(crate) flips: u32,
 }
 
 /// Builds the command and the driver as users run them, and starts the driver.
@@ -25,6 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut driver = program(&release.join("examples/crash").to_string_lossy(), &[]);
     driver.arg("--binary").arg(release.join("scuttlebutt"));
     driver.args(["--rounds", &options.rounds.to_string()]);
+    driver.args(["--flips", &options.flips.to_string()]);
     if let Some(seed) = options.seed {
         driver.args(["--seed", &seed.to_string()]);
     }

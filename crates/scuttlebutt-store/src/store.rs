@@ -187,10 +187,10 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets up to where this store has been promised to hold everything of each source but its own. Peers
-    /// announce nothing of that again unless they hold it: so they are asked for everything anew, which
-    /// brings back what a lying peer, or a file that lied, kept from being asked for. Nothing that is held
-    /// goes. [Load](Self::load) a replica behind this, not before.
+    /// Forgets what peers, or files that were imported, have promised: up to where everything of a source is
+    /// here. Should one have lied, what it kept to itself is never asked for. A replica that is
+    /// [loaded](Self::load) after this announces of its own source what it wrote, and nothing of others; so
+    /// peers are asked for everything anew. Nothing that is held goes.
     ///
     /// Answers how many entries there were.
     ///

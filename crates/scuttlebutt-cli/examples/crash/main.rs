@@ -5,10 +5,12 @@
 //! data directory that earlier rounds have left, converges with a peer that is never killed, and is
 //! killed with SIGKILL in the middle of something. Then the directory is read: every update that was
 //! acknowledged is there, every update that is there is whole, and the next round goes on with it.
-//! In some rounds the file system refuses to let the file grow, as a full disk does.
+//! In some rounds the file system refuses to let the file grow, as a full disk does. With `--flips`, bits
+//! of what was left are flipped first, one after the other: none of them may lose anything in silence.
 
 mod check;
 mod daemon;
+mod flips;
 mod phase;
 mod round;
 mod writer;
@@ -31,6 +33,9 @@ struct Options {
     /// Repeats a run, as far as chance goes: when exactly a kill strikes is up to the machine
     #[arg(long)]
     seed: Option<u64>,
+    /// How many bits to flip, one at a time, in what each kill leaves
+    #[arg(long, default_value_t = 0)]
+    flips: u32,
     /// The command `scuttlebutt`
     #[arg(long)]
     binary: PathBuf,
@@ -58,13 +63,16 @@ async fn main() -> ExitCode {
     });
     println!("{} rounds, --seed {seed}", options.rounds);
     let begun = Instant::now();
-    let mut rounds = Rounds::new(options.binary, seed);
+    let mut rounds = Rounds::new(options.binary, seed, options.flips);
     let mut kills = BTreeMap::new();
     for round in 1..=options.rounds {
         match rounds.next(round).await {
             Ok(kill) => *kills.entry(kill).or_insert(0_u32) += 1,
             Err(error) => {
-                println!("FAILED in round {round}: {error}\nrepeat: --seed {seed}");
+                println!(
+                    "FAILED in round {round}: {error}\nrepeat: --seed {seed} --flips {}",
+                    options.flips
+                );
                 println!("what is left: {}", rounds.keep().display());
                 return ExitCode::FAILURE;
             }
@@ -79,5 +87,9 @@ async fn main() -> ExitCode {
         options.rounds,
         begun.elapsed().as_secs()
     );
+    if options.flips > 0 {
+        let flips = rounds.flips();
+        println!("{} flipped bits were harmless, {} told", flips.harmless, flips.told);
+    }
     ExitCode::SUCCESS
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::check::{self, Kind, change};
 use crate::daemon::Daemon;
+use crate::flips::{Flip, Flips};
 use crate::phase::{Kill, Phase};
 
 /// After so many rounds, with new data.
@@ -27,6 +28,8 @@ pub(crate) struct Rounds {
     life: Option<Life>,
     acknowledged: usize,
     held: usize,
+    flips_each: u32,
+    flips: Flips,
 }
 
 /// A data directory, and the peer that shares its data and is never killed.
@@ -51,10 +54,11 @@ impl Drop for Rounds {
 }
 
 impl Rounds {
-    pub(crate) fn new(binary: PathBuf, seed: u64) -> Self {
+    pub(crate) fn new(binary: PathBuf, seed: u64, flips_each: u32) -> Self {
         let folder = std::env::temp_dir().join(format!("crash-{}", std::process::id()));
         let chance = StdRng::seed_from_u64(seed);
-        Self { binary, chance, folder, life: None, acknowledged: 0, held: 0 }
+        let (life, flips) = (None, Flips::default());
+        Self { binary, chance, folder, life, acknowledged: 0, held: 0, flips_each, flips }
     }
 
     /// Leaves the files where they are.
@@ -65,6 +69,11 @@ impl Rounds {
     /// Updates acknowledged, and updates found, over all rounds.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.acknowledged, self.held)
+    }
+
+    /// What became of the flipped bits, over all rounds.
+    pub(crate) fn flips(&self) -> Flips {
+        self.flips
     }
 
     pub(crate) async fn next(&mut self, round: u32) -> Result<Kill, String> {
@@ -262,6 +271,9 @@ impl Rounds {
                 false => Err("the data is gone".to_owned()),
             };
         }
+        for _ in 0..self.flips_each {
+            self.flip::<M>(life).await?;
+        }
         let held = self.export(&life.data).await?;
         check::check::<M>(&held, &life.known)?;
         check::check::<M>(&held, &life.acknowledged)?;
@@ -288,6 +300,28 @@ impl Rounds {
         // Acknowledged to the peer, which asks for none of it again: the next round must find it.
         life.known = self.dump::<M>(&address).await?.into_values().collect();
         node.kill().await;
+        Ok(())
+    }
+
+    /// One bit flips: nothing is missing, or the data is told to be damaged.
+    async fn flip<M: Kind>(&mut self, life: &Life) -> Result<(), String> {
+        let path = life.data.join(scuttlebutt_store::FILE_NAME);
+        let flip = Flip::draw(&path, life.acknowledged.last(), &mut self.chance)?;
+        let place = format!("bit {} of byte {} flipped", flip.bit, flip.at());
+        match self.export(&life.data).await {
+            Ok(held) => {
+                let all = [&life.known, &life.acknowledged];
+                for acknowledged in all {
+                    check::check::<M>(&held, acknowledged)
+                        .map_err(|error| format!("{place}: {error}"))?;
+                }
+                self.flips.harmless += 1;
+            }
+            Err(told) if ["damaged", "not a store"].iter().any(|word| told.contains(word)) => {
+                self.flips.told += 1;
+            }
+            Err(error) => return Err(format!("{place}: {error}")),
+        }
         Ok(())
     }
 
