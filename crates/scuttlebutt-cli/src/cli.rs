@@ -370,6 +370,13 @@ pub(crate) struct Import {
     #[command(flatten)]
     pub(crate) data: DataArgs,
 
+    /// Pass over lines that cannot be taken, tell of them, and go on
+    ///
+    /// Otherwise a line that is nothing a scuttlebutt writes ends the import, and one that is no update of the
+    /// model makes it fail.
+    #[arg(long)]
+    pub(crate) skip_invalid: bool,
+
     /// For a directory that is new: what kind of data the file holds [default: map]
     #[arg(long, value_enum)]
     pub(crate) model: Option<ModelName>,
@@ -379,7 +386,11 @@ pub(crate) struct Import {
 }
 
 const IMPORT_HELP: &str = "\
-A line that is no update of the model is left out, told, and leads to exit code 1. A line that is
+An update from too far in the future is kept for its time, in the file early.jsonl in the directory: the
+node that uses the directory then takes it.
+
+With --skip-invalid a line that means nothing is passed over and told. Without, one that is no update of
+the model is left out, told, and leads to exit code 1. A line that is
 nothing a scuttlebutt writes ends the import; everything before it is kept. What the file's first line
 says to be complete is believed to be, as a peer is: should that be a lie, `scuttlebutt repair
 --distrust-vector` takes it back. A node that uses the
@@ -388,6 +399,7 @@ directory believes whom it was told to believe when it was started; without one,
 Examples:
     scuttlebutt import today.jsonl.gz
     scuttlebutt import today.jsonl.gz --trust writers.txt
+    scuttlebutt import damaged.jsonl --skip-invalid
     scuttlebutt import - --data restored --model events";
 
 /// Copy a data directory, also while a node uses it

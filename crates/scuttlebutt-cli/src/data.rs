@@ -183,14 +183,10 @@ pub(crate) fn is_there(dir: &Path) -> bool {
     dir.join(scuttlebutt_store::FILE_NAME).exists()
 }
 
-/// Opens what a directory holds, unless somebody else has it open.
-pub(crate) async fn open_if_free<M: Shown>(dir: &Path) -> Result<Option<Store>, Failure> {
-    let dir = dir.to_owned();
-    let opened = off_the_runtime(move || Store::open(&dir, Options::new(M::NAME, fresh_id())));
-    Ok(unless_locked(opened.await?)?.map(|(store, opened)| {
-        tell_of(&store, &opened);
-        store
-    }))
+/// [`open_to_read`], unless somebody has the store open.
+pub(crate) async fn open_to_read_if_free<M: Shown>(dir: &Path) -> Result<Option<Store>, Failure> {
+    let (dir, options) = (dir.to_owned(), Options::new(M::NAME, fresh_id()));
+    unless_locked(off_the_runtime(move || Store::open_to_read(&dir, options)).await?)
 }
 
 /// The name of the model that a directory holds, unless somebody has it open.

@@ -9,11 +9,13 @@ use std::task::{Context, Poll};
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use scuttlebutt::{Imported, Refusal};
-use serde_json::{Value, json};
+use scuttlebutt::{Imported, InFile, Refusal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 
+use crate::early::until;
 use crate::exit::{Failure, tell};
 use crate::printer::print_result;
 
@@ -148,65 +150,57 @@ impl AsyncRead for Counted {
 }
 
 /// What became of a file that was read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Summary {
     applied: u64,
     superseded: u64,
     known: u64,
+    /// Lines that mean nothing, to anybody or to this model.
+    invalid: u64,
+    /// Updates that were left out for another reason.
     refused: u64,
-    first_refusal: Option<String>,
+    first_left_out: Option<String>,
+    /// Updates that are kept for their time.
+    early: u64,
+    accept_at_ms: Option<f64>,
     is_complete: bool,
 }
 
 impl Summary {
     pub(crate) fn of(imported: &Imported) -> Self {
         let tally = &imported.tally;
-        let refused = tally.updates_malformed
-            + tally.updates_invalid
-            + tally.updates_unverified
-            + tally.updates_early;
-        let first_refusal = imported.refused.as_ref().map(|(line, why)| match why {
+        let refusal = imported.refused.as_ref().map(|(line, why)| match why {
             // The verdict came after more had been read.
             Refusal::Unverified => {
+                let why = InFile(why);
                 format!("one up to line {line}: {why}; `scuttlebutt verify FILE` says which")
             }
-            why => format!("line {line}: {why}"),
+            why => format!("line {line}: {}", InFile(why)),
         });
+        let skipped = imported.first_skipped.as_ref().map(ToString::to_string);
         Self {
             applied: tally.updates_applied + tally.updates_trusted,
             superseded: tally.updates_superseded,
             known: tally.updates_stale,
-            refused,
-            first_refusal,
+            invalid: tally.updates_malformed + tally.updates_invalid + imported.skipped,
+            refused: tally.updates_unverified + tally.updates_crowded,
+            first_left_out: skipped.or(refusal),
+            early: tally.updates_early,
+            accept_at_ms: imported.accept_at_ms,
             is_complete: imported.is_complete,
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        json!({
-            "applied": self.applied,
-            "superseded": self.superseded,
-            "known": self.known,
-            "refused": self.refused,
-            "first_refusal": self.first_refusal,
-            "complete": self.is_complete,
-        })
+        serde_json::to_value(self).unwrap_or_default()
     }
 
-    pub(crate) fn from_json(value: &Value) -> Self {
-        let count = |name: &str| value[name].as_u64().unwrap_or_default();
-        Self {
-            applied: count("applied"),
-            superseded: count("superseded"),
-            known: count("known"),
-            refused: count("refused"),
-            first_refusal: value["first_refusal"].as_str().map(str::to_owned),
-            is_complete: value["complete"].as_bool().unwrap_or_default(),
-        }
+    pub(crate) fn from_json(value: Value) -> Self {
+        serde_json::from_value(value).unwrap_or_default()
     }
 
     /// Tells the user; a file of which something was refused is a failure.
-    pub(crate) fn report(&self) -> Result<(), Failure> {
+    pub(crate) fn report(&self, skips_invalid: bool) -> Result<(), Failure> {
         let told = print_result(format_args!(
             "{} updates imported, {} superseded by newer ones, {} known already",
             self.applied, self.superseded, self.known
@@ -218,11 +212,21 @@ impl Summary {
                  holds is imported",
             );
         }
-        match &self.first_refusal {
-            Some(first) => {
-                Err(Failure::failed(format!("{} updates were left out; {first}", self.refused)))
-            }
-            None => told,
+        if self.early > 0 {
+            let wait = until(self.accept_at_ms.unwrap_or_default()).as_secs();
+            let (early, hours, minutes) = (self.early, wait / 3_600, wait / 60 % 60);
+            let which = format!("{early} updates are from the future and kept for their time");
+            tell("note", format!("{which}; the first is taken in {hours} h {minutes} min"));
         }
+        let Some(first) = &self.first_left_out else { return told };
+        let message = format!("{} updates were left out; {first}", self.invalid + self.refused);
+        match (self.refused, skips_invalid) {
+            (0, true) => tell("warning", message),
+            (0, false) => {
+                return Err(Failure::failed(message + "; with --skip-invalid that is no failure"));
+            }
+            _ => return Err(Failure::failed(message)),
+        }
+        told
     }
 }

@@ -16,6 +16,7 @@ mod client;
 mod commands;
 mod control;
 mod data;
+mod early;
 mod exit;
 mod file;
 mod follow;

@@ -106,7 +106,7 @@ impl Source {
             Place::Node(dir, session) => follow(model, &dir, session, self.deadline).await,
             Place::Directory(dir) => {
                 let store = loop {
-                    if let Some(store) = data::open_if_free::<M>(&dir).await? {
+                    if let Some(store) = data::open_to_read_if_free::<M>(&dir).await? {
                         break store;
                     }
                     if let Some(node) = control::find(&dir).await? {

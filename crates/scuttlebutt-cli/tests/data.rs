@@ -142,6 +142,65 @@ fn a_bad_file_is_told_by_its_line_and_what_is_good_is_kept() {
 }
 
 #[test]
+fn what_is_wrong_in_a_file_is_passed_over_if_that_is_asked_for() {
+    let folder = Folder::new();
+    let (running, stopped) = (folder.file("running"), folder.file("stopped"));
+    let file = folder.file("file");
+    let (_node, _) = Running::serve(&["--data", &running]);
+    let lines = "<html>\n[[\"a\",1],5,\"A\"]\n[1]\n\n[[\"b\",1],6,\"A\"]\n\"SYNC\"\n";
+    std::fs::write(&file, lines).expect("a file");
+    for dir in [&running, &stopped] {
+        let ended = run(&["import", &file, "--data", dir]);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(ended.err.contains("line 1: ") && !ended.err.contains("peer"), "{}", ended.err);
+        let ended = run(&["import", &file, "--data", dir, "--skip-invalid"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.out.starts_with("2 updates imported"), "{}", ended.out);
+        let told = "warning: 2 updates were left out; line 1: ";
+        assert!(ended.err.contains(told) && !ended.err.contains("peer"), "{}", ended.err);
+        assert_eq!(done(&["dump", "--data", dir]), "{\"a\":1,\"b\":1}\n");
+    }
+}
+
+#[test]
+fn lines_from_the_future_are_kept_for_their_time() {
+    let folder = Folder::new();
+    let (running, stopped) = (folder.file("running"), folder.file("stopped"));
+    let file = folder.file("file");
+    let (_node, _) = Running::serve(&["--data", &running]);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A day is what clocks may differ by.
+    let line = |name: &str, ahead_ms: u128| {
+        let at = now.expect("after 1970").as_millis() + 24 * 3_600_000 + ahead_ms;
+        format!("[[\"{name}\",1],{at},\"A\"]\n")
+    };
+    let lines = [line("soon", 4_000), line("late", 7_200_000), line("now", 0)];
+    std::fs::write(&file, lines.concat() + "\"SYNC\"\n").expect("a file");
+    for dir in [&running, &stopped] {
+        let ended = run(&["import", &file, "--data", dir]);
+        assert_eq!(
+            (ended.code, &ended.out[..18]),
+            (Some(0), "1 updates imported"),
+            "{}",
+            ended.err
+        );
+        let told =
+            "note: 2 updates are from the future and kept for their time; the first is taken in";
+        assert!(ended.err.contains(told), "{}", ended.err);
+    }
+    let (_stopped, _) = Running::serve(&["--data", &stopped]);
+    for dir in [&running, &stopped] {
+        common::eventually("the first", || {
+            done(&["dump", "--data", dir]) == "{\"now\":1,\"soon\":1}\n"
+        });
+        let early = Path::new(dir).join("early.jsonl");
+        common::eventually("the other is kept", || {
+            std::fs::read_to_string(&early).is_ok_and(|kept| kept == lines[1])
+        });
+    }
+}
+
+#[test]
 fn a_backup_is_taken_while_the_node_runs_and_writes_as_another() {
     let folder = Folder::new();
     let (dir, copy) = (folder.file("data"), folder.file("backup"));

@@ -7,7 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use scuttlebutt::{Export, Import, ImportError, Imported, Model, Session, SessionConfig};
+use scuttlebutt::{
+    Export, Import, ImportError, ImportOptions, Imported, Model, Session, SessionConfig,
+};
 use scuttlebutt_store::StoreError;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -70,12 +72,15 @@ pub(crate) async fn save<M: Model>(
     Ok(export.updates())
 }
 
-/// Reads everything there is.
+/// Reads everything there is, and writes to `early` what the options say is to be kept for its time.
 pub(crate) async fn load<M: Model>(
     engine: &Engine<M>,
     mut reader: impl AsyncRead + Unpin,
+    options: ImportOptions,
+    mut early: impl AsyncWrite + Unpin,
 ) -> Result<Imported, FileError> {
-    let mut import = engine.shared.write(|replica| Import::new(replica, now_ms()));
+    let begin = |replica: &mut _| Import::with_options(replica, now_ms(), options);
+    let mut import = engine.shared.write(begin);
     let mut portion = vec![0; PORTION_BYTES];
     let mut bell = engine.shared.bell();
     let mut shutdown = engine.shutdown.subscribe();
@@ -96,10 +101,18 @@ pub(crate) async fn load<M: Model>(
         }
         let count = reader.read(&mut portion).await?;
         if count == 0 {
-            return Ok(engine.shared.write(|replica| import.finish(replica, now_ms()))?);
+            let imported = engine.shared.write(|replica| import.finish(replica, now_ms()));
+            early.write_all(&import.take_early()).await?;
+            early.flush().await?;
+            return Ok(imported?);
         }
         let bytes = &portion[..count];
-        engine.shared.write(|replica| import.receive(replica, now_ms(), bytes))?;
+        let received = engine.shared.write(|replica| import.receive(replica, now_ms(), bytes));
+        early.write_all(&import.take_early()).await?;
+        if received.is_err() {
+            early.flush().await?;
+        }
+        received?;
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scuttlebutt::{
-    Change, ChangeCursor, ForkProof, Imported, Mode, Model, Replica, SessionConfig, SourceId,
-    Update,
+    Change, ChangeCursor, ForkProof, ImportOptions, Imported, Mode, Model, Replica, SessionConfig,
+    SourceId, Update,
 };
 use scuttlebutt_store::{Store, StoreError};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -465,7 +465,23 @@ impl<M: Model + Send + 'static> Node<M> {
         if let Some(failure) = self.failure() {
             return Err(failure.into());
         }
-        file::load(&self.engine, reader).await
+        self.load_with(reader, ImportOptions::default(), tokio::io::sink()).await
+    }
+
+    /// [`load_from`](Self::load_from) that is lenient as far as the options say. What is from too far in the
+    /// future and [to be kept](ImportOptions::keep_early) is written to `early`, to be loaded when its time
+    /// has come.
+    ///
+    /// # Errors
+    /// [`FileError`], also when `early` cannot be written; everything before the line at fault is applied
+    /// then.
+    pub async fn load_with(
+        &self,
+        reader: impl AsyncRead + Unpin,
+        options: ImportOptions,
+        early: impl AsyncWrite + Unpin,
+    ) -> Result<Imported, FileError> {
+        file::load(&self.engine, reader, options, early).await
     }
 
     /// Keeps a file that holds everything and to which each update is appended, until the node is

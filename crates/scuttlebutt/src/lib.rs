@@ -18,7 +18,7 @@ mod update;
 mod version_vector;
 mod wire;
 
-pub use file::{Export, Import, ImportError, Imported};
+pub use file::{Export, Import, ImportError, ImportOptions, Imported, InFile};
 pub use label::{InvalidLabel, Label};
 pub use limits::{Bound, LimitExceeded, Limits};
 pub use model::{

@@ -11,6 +11,7 @@ use scuttlebutt_net::Node;
 use crate::cli::Import;
 use crate::control;
 use crate::data;
+use crate::early::Early;
 use crate::exit::Failure;
 use crate::file::{self, Extent, Place, Summary};
 use crate::model::{ModelName, Shown};
@@ -31,7 +32,7 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
                     dir.display()
                 )));
             }
-            return Ok(Summary::from_json(&running.import(reader).await?));
+            return Ok(Summary::from_json(running.import(reader, args.skip_invalid).await?));
         }
         let model = match args.model {
             Some(model) => model,
@@ -39,22 +40,23 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
             None => ModelName::default(),
         };
         match model {
-            ModelName::Map => import::<LwwMap>(dir, reader, rules).await,
-            ModelName::Events => import::<EventLog>(dir, reader, rules).await,
-            ModelName::Value => import::<Register>(dir, reader, rules).await,
+            ModelName::Map => import::<LwwMap>(dir, reader, rules, args.skip_invalid).await,
+            ModelName::Events => import::<EventLog>(dir, reader, rules, args.skip_invalid).await,
+            ModelName::Value => import::<Register>(dir, reader, rules, args.skip_invalid).await,
         }
     };
     let summary = tokio::select! {
         summary = import => summary?,
         never = tell_progress(extent) => match never {},
     };
-    summary.report()
+    summary.report(args.skip_invalid)
 }
 
 async fn import<M: Shown>(
     dir: &Path,
     reader: impl tokio::io::AsyncRead + Unpin,
     rules: Option<Arc<Rules>>,
+    skip_invalid: bool,
 ) -> Result<Summary, Failure> {
     let store = data::open::<M>(dir, data::DurabilityName::Synced, false).await?;
     let mut node = Node::builder(M::default());
@@ -62,7 +64,7 @@ async fn import<M: Shown>(
         node = node.verify_with(rules);
     }
     let node = data::start(node, Some(store)).await?;
-    let loaded = node.load_from(reader).await;
+    let loaded = Early::of(dir).import(&node, reader, skip_invalid).await;
     // What came before a fault is kept.
     let flushed = node.flush().await;
     node.shutdown().await;

@@ -10,6 +10,7 @@ use crate::change::Format;
 use crate::cli::{Place, Serve};
 use crate::control;
 use crate::data;
+use crate::early::Early;
 use crate::exit::Failure;
 use crate::follow::follow;
 use crate::key::Key;
@@ -75,7 +76,15 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
             args.data.display()
         );
     }
-    let _control = if args.memory { None } else { control_in(&args.data, &node) };
+    let early = Arc::new(Early::of(&args.data));
+    let _control = match args.memory {
+        true => None,
+        false => control_in(&args.data, &node, early.clone()),
+    };
+    if !args.memory && !args.data_read_only {
+        let node = node.clone();
+        tokio::spawn(async move { early.keep_reading(&node).await });
+    }
     let changes = node.subscribe();
 
     let mut places = args.tcp;
@@ -109,8 +118,8 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
 }
 
 /// Where `export` and the like find this node. It serves its peers without that, too.
-fn control_in<M: Shown>(dir: &Path, node: &Node<M>) -> Option<control::Control> {
-    control::listen(node.clone(), dir)
+fn control_in<M: Shown>(dir: &Path, node: &Node<M>, early: Arc<Early>) -> Option<control::Control> {
+    control::listen(node.clone(), dir, early)
         .inspect_err(|error| {
             tracing::warn!(
                 "no control socket in {}: {error}; export, import, backup and inspect need this node \

@@ -38,8 +38,12 @@ impl Running {
     }
 
     /// Hands the node a file, and answers what became of it.
-    pub(crate) async fn import(mut self, file: impl AsyncRead + Unpin) -> Result<Value, Failure> {
-        self.request(&Request::Import).await?;
+    pub(crate) async fn import(
+        mut self,
+        file: impl AsyncRead + Unpin,
+        skip_invalid: bool,
+    ) -> Result<Value, Failure> {
+        self.request(&Request::Import { skip_invalid }).await?;
         let (reader, mut writer) = self.0.into_split();
         let mut file = file;
         let sent = async {

@@ -29,7 +29,7 @@ enum Request {
     /// Answer with a file of everything.
     Export,
     /// Take the file that follows.
-    Import,
+    Import { skip_invalid: bool },
     /// Copy the store into this directory.
     Backup(PathBuf),
     /// Count what the store holds.

@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Answer, Held, REQUEST_BYTES_MAX, Request, socket};
+use crate::early::Early;
 use crate::file;
 use crate::inventory;
 use crate::model::Shown;
@@ -39,10 +40,14 @@ impl Drop for Control {
 
 /// Answers requests at the socket of `dir`, whose store this node has open: so whatever is there is
 /// left from an earlier one.
-pub(crate) fn listen<M: Shown>(node: Node<M>, dir: &Path) -> io::Result<Control> {
+pub(crate) fn listen<M: Shown>(
+    node: Node<M>,
+    dir: &Path,
+    early: Arc<Early>,
+) -> io::Result<Control> {
     let path = socket(dir);
     let listener = bind(&path)?;
-    let task = tokio::spawn(accept(node, listener));
+    let task = tokio::spawn(accept(node, early, listener));
     Ok(Control { path, task })
 }
 
@@ -66,15 +71,15 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     bound
 }
 
-async fn accept<M: Shown>(node: Node<M>, listener: UnixListener) {
+async fn accept<M: Shown>(node: Node<M>, early: Arc<Early>, listener: UnixListener) {
     let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
     loop {
         let Ok(permit) = requests.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let node = node.clone();
+                let (node, early) = (node.clone(), early.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = answer(&node, stream, permit).await {
+                    if let Err(error) = answer(&node, &early, stream, permit).await {
                         tracing::debug!("a request was broken off: {error}");
                     }
                 });
@@ -89,6 +94,7 @@ async fn accept<M: Shown>(node: Node<M>, listener: UnixListener) {
 
 async fn answer<M: Shown>(
     node: &Node<M>,
+    early: &Early,
     stream: UnixStream,
     permit: OwnedSemaphorePermit,
 ) -> io::Result<()> {
@@ -109,7 +115,9 @@ async fn answer<M: Shown>(
             let ended = node.attach(stream, "the control socket", config).await;
             return ended.map(|_| ()).map_err(io::Error::other);
         }
-        Ok(Request::Import) => import(node, &mut reader).await,
+        Ok(Request::Import { skip_invalid }) => {
+            import(node, early, &mut reader, skip_invalid).await
+        }
         Ok(Request::Backup(dir)) => {
             on_store(node, move |store| {
                 let backup = store.backup(&dir)?;
@@ -140,8 +148,13 @@ fn failed(error: impl std::fmt::Display) -> Answer {
     Answer::Failed(error.to_string())
 }
 
-async fn import<M: Shown>(node: &Node<M>, reader: impl AsyncRead + Unpin) -> Result<Value, Answer> {
-    let imported = node.load_from(reader).await.map_err(failed)?;
+async fn import<M: Shown>(
+    node: &Node<M>,
+    early: &Early,
+    reader: impl AsyncRead + Unpin,
+    skip_invalid: bool,
+) -> Result<Value, Answer> {
+    let imported = early.import(node, reader, skip_invalid).await.map_err(failed)?;
     node.flush().await.map_err(failed)?;
     Ok(file::Summary::of(&imported).to_json())
 }

@@ -471,6 +471,11 @@ impl Session {
         write!(out, "{:?}", (link, bytes, state, times, events))
     }
 
+    /// What comes from here on may lack something: what the peer promises does not count.
+    pub(crate) fn doubt_promises(&mut self) {
+        self.receiving.update_put_off();
+    }
+
     /// How often each thing happened so far.
     #[must_use]
     pub fn tally(&self) -> &Tally {
