@@ -169,9 +169,10 @@ fn lines_from_the_future_are_kept_for_their_time() {
     let file = folder.file("file");
     let (_node, _) = Running::serve(&["--data", &running]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = now.expect("after 1970").as_millis();
     // A day is what clocks may differ by.
     let line = |name: &str, ahead_ms: u128| {
-        let at = now.expect("after 1970").as_millis() + 24 * 3_600_000 + ahead_ms;
+        let at = now_ms + 24 * 3_600_000 + ahead_ms;
         format!("[[\"{name}\",1],{at},\"A\"]\n")
     };
     let lines = [line("soon", 4_000), line("late", 7_200_000), line("now", 0)];
