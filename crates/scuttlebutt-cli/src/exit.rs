@@ -99,9 +99,7 @@ impl Failure {
             LinkError::Session(SessionError::NoDigest { .. }) => {
                 Self::new(Code::TimedOut, format!("{address}: {error}"))
             }
-            LinkError::Session(SessionError::Full(_)) | LinkError::TooManySessions { .. } => {
-                Self::failed(format!("{address}: {error}"))
-            }
+            LinkError::TooManySessions { .. } => Self::failed(format!("{address}: {error}")),
             LinkError::ShutDown => Self::new(
                 Code::TimedOut,
                 format!("{address}: the peer did not take everything in time"),

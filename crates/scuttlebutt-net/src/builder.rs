@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use scuttlebutt::{Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier};
+use scuttlebutt::{
+    Bound, LimitExceeded, Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier,
+};
 use scuttlebutt_store::{Progress, Store};
 
 use crate::asking::{AskLater, Asking};
@@ -10,7 +12,8 @@ use crate::engine::Engine;
 use crate::error::StartError;
 use crate::keeper::Keeper;
 use crate::node::Node;
-use crate::shared::{OwnId, fresh_id};
+use crate::shared::{OwnId, fresh_id, now_ms};
+use crate::time;
 use crate::tls::Tls;
 
 /// Describes a node before it starts.
@@ -173,8 +176,15 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// Starts the node on the current tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`] when an address is none or cannot be bound, or the store is damaged.
+    /// [`StartError`] when an address is none or cannot be bound, the store is damaged, or the bounds do
+    /// not fit together.
     pub async fn start(self) -> Result<Node<M>, StartError> {
+        self.limits.check()?;
+        let metadata = self.config.metadata.as_ref().map_or(0, |data| data.as_json().len());
+        if metadata > self.limits.metadata_bytes_max {
+            let limit = self.limits.metadata_bytes_max as u64;
+            return Err(LimitExceeded { bound: Bound::MetadataBytes, limit }.into());
+        }
         let own_id = match (&self.signer, &self.store, &self.id) {
             (Some(_), ..) => OwnId::Signed,
             (None, None, Some(_)) => OwnId::Given,
@@ -202,11 +212,14 @@ impl<M: Model + Send + 'static> Builder<M> {
         if let Some(signer) = self.signer {
             replica = signing(replica, signer);
         }
+        replica.tell_time(now_ms());
+        warn_of_unsendable(&replica);
         if self.is_forgetful {
             replica.doubt_identity_for_good();
         }
         let engine = Engine::new(replica, store, own_id, self.tls);
         Keeper::start(&engine);
+        time::tell(&engine);
         if let Some(verifier) = self.verifier {
             Asking::start(&engine, verifier);
         }
@@ -218,6 +231,25 @@ impl<M: Model + Send + 'static> Builder<M> {
             node.add_peer(address)?;
         }
         Ok(node)
+    }
+}
+
+/// At most so many are named.
+const UNSENDABLE_NAMED_MAX: usize = 10;
+
+/// What peers will miss has to be known here, and nobody else can say it.
+fn warn_of_unsendable<M: Model>(replica: &Replica<M>) {
+    for (update, exceeded) in replica.unsendable().take(UNSENDABLE_NAMED_MAX) {
+        tracing::warn!(
+            update = %update.id(), bytes = update.line_len() - 1,
+            "an update in the store cannot be sent to peers: {exceeded}; it is kept and shown here alone, and \
+             nothing of its source from there on is announced. Raise the bound here and at the peers, or \
+             overwrite the update"
+        );
+    }
+    let count = replica.unsendable().count();
+    if count > UNSENDABLE_NAMED_MAX {
+        tracing::warn!(count, "so many updates in the store cannot be sent to peers");
     }
 }
 

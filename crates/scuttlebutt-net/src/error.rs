@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use scuttlebutt::{LocalUpdateError, SessionError};
+use scuttlebutt::{InconsistentLimits, LimitExceeded, LocalUpdateError, SessionError};
 use scuttlebutt_store::StoreError;
 
 use crate::address::{Address, InvalidAddress};
@@ -19,6 +19,12 @@ pub enum StartError {
     /// Its store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its bounds do not fit together.
+    #[error(transparent)]
+    Limits(#[from] InconsistentLimits),
+    /// What it is to announce exceeds its own bounds.
+    #[error(transparent)]
+    Exceeded(#[from] LimitExceeded),
 }
 
 impl From<InvalidAddress> for StartError {

@@ -88,7 +88,7 @@ pub(crate) async fn load<M: Model>(
         while import.awaits_verdicts() {
             bell.mark_unchanged();
             engine.shared.expect_news();
-            engine.shared.write(|replica| import.settle(replica))?;
+            engine.shared.write(|replica| import.settle(replica));
             if import.awaits_verdicts() {
                 tokio::select! {
                     _ = bell.changed() => {}

@@ -34,6 +34,7 @@ mod status;
 mod stream;
 mod subscription;
 mod suspicion;
+mod time;
 mod tls;
 
 pub use address::{Address, InvalidAddress};
@@ -44,7 +45,7 @@ pub use listener::{ListenOptions, Listener};
 pub use node::Node;
 pub use peer::Peer;
 pub use shared::fresh_id;
-pub use status::{PeerState, PeerStatus, Refusals, SessionStatus};
+pub use status::{PeerState, PeerStatus, Refusals, RefusedByPeer, SessionStatus};
 pub use subscription::{Notice, Subscription};
 pub use tls::{Admitted, Authorities, InvalidNodeKey, NodeKey, Tls, TlsError, TlsIdentity};
 

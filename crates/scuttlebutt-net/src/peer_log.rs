@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scuttlebutt::{Refusal, SessionError};
+use scuttlebutt::Refusal;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -41,6 +41,7 @@ pub(crate) enum Topic {
     Left,
     Synced,
     RefusedUpdate,
+    NoRoomThere,
     InvalidUpdate,
     UntrustedUpdate,
     EarlyUpdate,
@@ -65,7 +66,6 @@ impl Topic {
                 Self::TooMany
             }
             LinkError::Tls(_) | LinkError::NothingAllowed { .. } => Self::FailedHandshake,
-            LinkError::Session(SessionError::Full(_)) => Self::RefusedUpdate,
             LinkError::Session(error) if error.is_mutual() => Self::Foreign,
             LinkError::Session(_) => Self::Misspoke,
             _ => Self::Broke,
@@ -85,6 +85,7 @@ impl fmt::Display for Topic {
             Self::Left => "peers that left",
             Self::Synced => "sessions that came to be in sync",
             Self::RefusedUpdate => "updates that were refused",
+            Self::NoRoomThere => "updates for which peers have no room",
             Self::InvalidUpdate => "updates that mean nothing",
             Self::UntrustedUpdate => "updates that nobody vouches for",
             Self::EarlyUpdate => "updates from the future",

@@ -78,6 +78,11 @@ impl<M: Model> Shared<M> {
         read(&held.replica)
     }
 
+    /// Reads, for whoever will not wait for the bell.
+    pub(crate) fn peek<T>(&self, read: impl FnOnce(&Replica<M>) -> T) -> T {
+        read(&self.lock().replica)
+    }
+
     /// Writes, and rings if sessions or subscribers may have something new.
     pub(crate) fn write<T>(&self, write: impl FnOnce(&mut Replica<M>) -> T) -> T {
         let mut held = self.lock();

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scuttlebutt::{Label, PeerLag, Refusal, SessionEvent, Timestamp, Update};
+use scuttlebutt::{Label, PeerLag, Refusal, SessionEvent, Timestamp, Update, UpdateId};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
@@ -47,6 +47,11 @@ pub struct SessionStatus {
     pub refused: u64,
     /// Why the last of them had none.
     pub last_refusal: Option<Refusal>,
+    /// How often the peer said that it had no room for an update that was sent to it. It says so once for
+    /// all that it refuses until it asks again.
+    pub refused_by_peer: u64,
+    /// What it said last.
+    pub last_refused_by_peer: Option<RefusedByPeer>,
     /// Updates that came, trusted, under a name that another change had: see
     /// [`Node::forks`](crate::Node::forks).
     pub forks_met: u64,
@@ -54,6 +59,18 @@ pub struct SessionStatus {
     pub bytes_received: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
+}
+
+/// An update for which a peer had no room: see
+/// [`SessionEvent::RefusedByPeer`](scuttlebutt::SessionEvent::RefusedByPeer).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedByPeer {
+    /// Which one, if the peer could read its name.
+    pub update: Option<UpdateId>,
+    /// The peer's bound, by the name of its field in [`Limits`](scuttlebutt::Limits).
+    pub bound: String,
+    /// What that stands at.
+    pub limit: f64,
 }
 
 /// Connections that a node refused or cut off since it started, by the reason.
@@ -221,6 +238,26 @@ impl Observer for Recorder<'_> {
                 });
                 if self.log.allows(self.begun, Topic::of_refusal(refusal)) {
                     tracing::warn!(count, "{refusal}");
+                }
+            }
+            SessionEvent::RefusedByPeer { update, bound, limit } => {
+                self.record.update(|status| {
+                    status.refused_by_peer += 1;
+                    status.last_refused_by_peer = Some(RefusedByPeer {
+                        update: update.clone(),
+                        bound: bound.clone(),
+                        limit: *limit,
+                    });
+                });
+                let update =
+                    update.as_ref().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
+                if self.log.allows(self.begun, Topic::NoRoomThere) {
+                    tracing::warn!(
+                        update,
+                        bound,
+                        limit,
+                        "the peer has no room for an update of ours and goes on without it; it asks again later"
+                    );
                 }
             }
             SessionEvent::Forked { proof, is_kept } => {

@@ -204,7 +204,8 @@ impl Import {
     /// Takes the next bytes of the file, cut anywhere.
     ///
     /// # Errors
-    /// [`ImportError`] when they are nothing that a scuttlebutt writes, or a bound is reached.
+    /// [`ImportError`] when they are nothing that a scuttlebutt writes. An update for which there is no room
+    /// is refused like one that means nothing, and told in [`Imported::refused`].
     pub fn receive<M: Model>(
         &mut self,
         replica: &mut Replica<M>,
@@ -290,12 +291,9 @@ impl Import {
 
     /// Takes note of the verdicts that have come: see [`Session::settle`]. Where an update is refused
     /// only then, [`Imported::refused`] names the last line that was read.
-    ///
-    /// # Errors
-    /// [`ImportError`] when a bound is reached.
-    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) -> Result<(), ImportError> {
-        let result = self.session.settle(replica);
-        self.note(result)
+    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) {
+        self.session.settle(replica);
+        self.take_events();
     }
 
     /// The file has ended. Its last line may be early, too: see [`take_early`](Self::take_early).
@@ -322,6 +320,11 @@ impl Import {
 
     /// Takes note of what the line that is being read has led to.
     fn note(&mut self, result: Result<(), SessionError>) -> Result<(), ImportError> {
+        self.take_events();
+        result.map_err(|error| ImportError { line: self.lines + 1, error })
+    }
+
+    fn take_events(&mut self) {
         let line = self.lines + 1;
         while let Some(event) = self.session.next_event() {
             match event {
@@ -338,7 +341,6 @@ impl Import {
                 _ => {}
             }
         }
-        result.map_err(|error| ImportError { line, error })
     }
 }
 

@@ -20,7 +20,7 @@ mod wire;
 
 pub use file::{Export, Import, ImportError, ImportOptions, Imported, InFile};
 pub use label::{InvalidLabel, Label};
-pub use limits::{Bound, LimitExceeded, Limits};
+pub use limits::{Bound, InconsistentLimits, LimitExceeded, Limits};
 pub use model::{
     EmitError, Event, EventLog, LwwMap, MapChange, MapEntry, Merge, Model, Register, Retention,
     laws,

@@ -2,8 +2,15 @@
 //!
 //! Nothing that a peer sends grows memory beyond these. At a bound the newcomer is refused with a
 //! named error ([`LimitExceeded`]); nothing is dropped silently and what was accepted stays.
+//!
+//! Bounds are derived from one another and never multiply past one another: what a replica may accept, it
+//! can send to every peer with the same bounds. [`Limits::check`] says so of any set of them.
+
+mod check;
 
 use std::fmt;
+
+pub use check::InconsistentLimits;
 
 /// Bounds of a replica, of each of its sessions, and of the node that drives them. Plain numbers: change what you need and keep
 /// the rest.
@@ -17,9 +24,17 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Longest line a peer may send, in bytes. Default 16 MiB. Each session may hold one unfinished
-    /// line of this size. A peer that holds a longer update cannot sync with this replica at all:
-    /// its session ends with the error, again after each reconnection.
+    /// line of this size. Of a longer one that is an update nothing is kept: it is passed over to its
+    /// end, told, and asked for again after [`ask_again_ms_min`](Self::ask_again_ms_min) and ever more
+    /// slowly. A longer one that is a digest ends the session.
     pub line_bytes_max: usize,
+
+    /// Longest update, in bytes of its line as it is passed on: canonical, with its signature, without
+    /// the newline. Default 8 MiB, well below [`line_bytes_max`](Self::line_bytes_max), so that whoever
+    /// has another bound on lines takes it all the same. Local writes are held to it, too. An update that
+    /// is longer, from a store that was written under another bound, is held and shown and never
+    /// sent: see [`Replica::unsendable`](crate::Replica::unsendable).
+    pub update_bytes_max: usize,
 
     /// Deepest nesting of arrays and objects in a line, the update's own array included. Default
     /// 3,000, the depth that a replica of the original is known to survive; it crashes at about
@@ -33,18 +48,25 @@ pub struct Limits {
     /// Longest source id, in bytes of its JSON literal. Default 1,024.
     pub source_bytes_max: usize,
 
-    /// Longest metadata in a digest, in bytes of JSON. Default 64 KiB.
+    /// Bytes of the ids of all sources known, as JSON literals. Default 8 MiB: 64 for each of
+    /// [`sources_max`](Self::sources_max). A digest names them all, and has to fit into a line.
+    pub sources_bytes_max: usize,
+
+    /// Longest metadata in a digest, in bytes of JSON. Default 64 KiB. Longer metadata of a peer are
+    /// passed over.
     pub metadata_bytes_max: usize,
 
     /// Longest name of a model or a cluster in a digest, in bytes of its JSON literal. Default 256.
     pub label_bytes_max: usize,
 
     /// Updates held that nothing supersedes: keys of a map, events of a log. Default 16,777,216.
-    /// At this bound every update is refused, also one that would supersede another.
+    /// At this bound only those are accepted that supersede another, as far as the model can
+    /// [tell](crate::Model::preview).
     pub updates_max: usize,
 
     /// Bytes of the updates held, counted as their text and the id of each source once. Default
-    /// 4 GiB. The process needs roughly twice this.
+    /// 4 GiB. The process needs roughly twice this. At this bound only those are accepted that supersede
+    /// as many bytes as they have, up to an eighth more: what they supersede is held for a while.
     pub held_bytes_max: usize,
 
     /// How far ahead of the local wall clock an update may be, in milliseconds. Default 24 hours,
@@ -59,6 +81,11 @@ pub struct Limits {
     /// The least time between two digests by which a session asks again for what was put off, in
     /// milliseconds. Default 1,000: each may be answered with everything that is missing.
     pub ask_again_ms_min: f64,
+
+    /// The longest time until a session asks again for an update that exceeded a bound, in milliseconds.
+    /// Default 15 minutes. It begins with [`ask_again_ms_min`](Self::ask_again_ms_min) and doubles each
+    /// time that there is still no room.
+    pub ask_again_ms_max: f64,
 
     /// How long a round takes for which updates of others are held back from a peer that is likely to get
     /// them from elsewhere, in milliseconds. Default 20; 0 holds nothing back. They wait for one to two
@@ -177,6 +204,9 @@ pub struct Limits {
     /// Default 1,024. One that is met beyond it is told and not kept.
     pub forks_max: usize,
 
+    /// Bytes of these. Default 4 MiB. They are never let go.
+    pub forks_bytes_max: usize,
+
     /// Updates on which a node has not begun to ask its verifier. Default 4,096. Beyond it nothing is
     /// read from peers until there are fewer.
     pub unasked_updates_max: usize,
@@ -204,9 +234,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             line_bytes_max: 16 << 20,
+            update_bytes_max: 8 << 20,
             nesting_depth_max: 3_000,
             sources_max: 1 << 17,
             source_bytes_max: 1_024,
+            sources_bytes_max: 8 << 20,
             metadata_bytes_max: 64 << 10,
             label_bytes_max: 256,
             updates_max: 1 << 24,
@@ -214,6 +246,7 @@ impl Default for Limits {
             clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
             digest_wait_ms_max: 30_000.0,
             ask_again_ms_min: 1_000.0,
+            ask_again_ms_max: 900_000.0,
             relay_wait_ms_max: 20.0,
             relay_repeated_max: 4_096,
             session_events_max: 1_024,
@@ -242,6 +275,7 @@ impl Default for Limits {
             waiting_bytes_per_source_max: 16 << 20,
             verdicts_remembered_max: 1 << 14,
             forks_max: 1_024,
+            forks_bytes_max: 4 << 20,
             unasked_updates_max: 4_096,
             unverified_per_second_max: 2_000,
             verify_batch_updates_max: 256,
@@ -274,12 +308,16 @@ impl LimitExceeded {
 pub enum Bound {
     /// [`Limits::line_bytes_max`].
     LineBytes,
+    /// [`Limits::update_bytes_max`].
+    UpdateBytes,
     /// [`Limits::nesting_depth_max`].
     NestingDepth,
     /// [`Limits::sources_max`].
     Sources,
     /// [`Limits::source_bytes_max`].
     SourceBytes,
+    /// [`Limits::sources_bytes_max`].
+    SourcesBytes,
     /// [`Limits::metadata_bytes_max`].
     MetadataBytes,
     /// [`Limits::label_bytes_max`].
@@ -301,12 +339,16 @@ pub enum Bound {
 }
 
 impl Bound {
-    fn field(self) -> &'static str {
+    /// The field of [`Limits`] that holds it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
         match self {
             Bound::LineBytes => "line_bytes_max",
+            Bound::UpdateBytes => "update_bytes_max",
             Bound::NestingDepth => "nesting_depth_max",
             Bound::Sources => "sources_max",
             Bound::SourceBytes => "source_bytes_max",
+            Bound::SourcesBytes => "sources_bytes_max",
             Bound::MetadataBytes => "metadata_bytes_max",
             Bound::LabelBytes => "label_bytes_max",
             Bound::Updates => "updates_max",
@@ -324,9 +366,11 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Bound::LineBytes => "the length of a line in bytes",
+            Bound::UpdateBytes => "the length of an update in bytes",
             Bound::NestingDepth => "the nesting depth of a value",
             Bound::Sources => "the number of sources",
             Bound::SourceBytes => "the length of a source id in bytes",
+            Bound::SourcesBytes => "the size of the ids of all sources in bytes",
             Bound::MetadataBytes => "the length of a digest's metadata in bytes",
             Bound::LabelBytes => "the length of a model's or cluster's name in bytes",
             Bound::Updates => "the number of updates held",

@@ -62,6 +62,11 @@ impl Timestamp {
         Self::new(self.0.next_up()).ok()
     }
 
+    /// The representable timestamp before, or `None` before the first.
+    pub(crate) fn previous(self) -> Option<Self> {
+        Self::new(self.0.next_down()).ok()
+    }
+
     /// Its bits, which are ordered as timestamps are.
     pub(crate) fn to_bits(self) -> u64 {
         self.0.to_bits()

@@ -3,17 +3,15 @@
 //! It keeps every event, or as many as its [`Retention`] says. It never calls anybody back: whoever wants to hear of new events
 //! reads them from the replica with a cursor ([`crate::Replica::changes`]).
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::json::{self, JsString, ToCanonicalError};
-use crate::model::retention::{Kept, Retention};
+use crate::model::retention::{Retained, Retention};
 use crate::model::{Merge, Model, starts_with_name};
 use crate::sorted::Sorted;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::{Change, Update};
+use crate::update::{Change, Update, UpdateId};
 
 /// A log of events, each a name and any number of JSON arguments.
 ///
@@ -45,8 +43,8 @@ use crate::update::{Change, Update};
 #[doc(alias = "Events")]
 pub struct EventLog {
     events: Sorted<Update>,
-    /// By name, if not everything is kept.
-    retained: Option<(Retention, BTreeMap<JsString, Kept>)>,
+    /// If not everything is kept.
+    retained: Option<Retained>,
 }
 
 impl EventLog {
@@ -62,8 +60,7 @@ impl EventLog {
     #[must_use]
     pub fn with_retention(retention: Retention) -> Self {
         let keeps_all = retention == Retention::default();
-        let retained = (!keeps_all).then(|| (retention, BTreeMap::new()));
-        Self { events: Sorted::default(), retained }
+        Self { events: Sorted::default(), retained: (!keeps_all).then(|| Retained::new(retention)) }
     }
 
     /// How much is kept.
@@ -141,22 +138,11 @@ impl EventLog {
     }
 }
 
-impl EventLog {
-    /// Lets go of what is too much now that `update` is there.
-    fn retain(&mut self, update: &Update) -> Merge {
-        let Some((retention, names)) = &mut self.retained else { return Merge::kept() };
-        let name = json::elements(update.change()).next().unwrap_or_default();
-        let kept = names.entry(json::to_js_string(name)).or_default();
-        kept.insert(update);
-        let mut gone = Vec::new();
-        while let Some(oldest) = kept.let_go(retention) {
-            self.events.remove(|held| held.cmp_order(&oldest));
-            gone.push(oldest);
-        }
-        match gone.iter().any(|gone| gone.cmp_order(update).is_eq()) {
-            true => Merge::superseded(),
-            false => Merge::superseding(gone.iter().map(Update::id)),
-        }
+/// The answer to `update`, for which so much is let go.
+fn merge(update: &Update, gone: &[Update]) -> Merge {
+    match gone.iter().any(|gone| gone.cmp_order(update).is_eq()) {
+        true => Merge::superseded(),
+        false => Merge::superseding(gone.iter().map(Update::id)),
     }
 }
 
@@ -177,7 +163,12 @@ impl Model for EventLog {
             }
             Some(Name::Other) => {
                 self.events.insert(update.clone(), |held| held.cmp_order(update));
-                self.retain(update)
+                let Some(retained) = &mut self.retained else { return Merge::kept() };
+                let gone = retained.insert(update);
+                for gone in &gone {
+                    self.events.remove(|held| held.cmp_order(gone));
+                }
+                merge(update, &gone)
             }
             None => Merge::invalid("an event is an array that starts with its name"),
         }
@@ -185,6 +176,26 @@ impl Model for EventLog {
 
     fn never_supersedes(&self) -> bool {
         self.retained.is_none()
+    }
+
+    fn preview(&self, update: &Update) -> Merge {
+        match &self.retained {
+            Some(retained) if name_of(update).is_some() => merge(update, &retained.preview(update)),
+            _ => Merge::kept(),
+        }
+    }
+
+    fn time_passes(&mut self, now_ms: f64) -> Vec<UpdateId> {
+        let Some(retained) = &mut self.retained else { return Vec::new() };
+        let gone = retained.time_passes(now_ms);
+        for gone in &gone {
+            self.events.remove(|held| held.cmp_order(gone));
+        }
+        gone.iter().map(Update::id).collect()
+    }
+
+    fn next_time(&self) -> Option<f64> {
+        self.retained.as_ref()?.next_time()
     }
 
     /// A JSON array of all events as `[name, argument…]`, in the order of (timestamp, source).
@@ -306,6 +317,7 @@ mod tests {
     #[test]
     fn the_newest_of_each_name_are_retained() {
         let emit = |log: &mut EventLog, name: &str, at: u32| {
+            log.time_passes(1_000.0);
             let line = format!(r#"[["{name}",{at}],{at},"A"]"#);
             log.apply(&Update::from_json(&line).expect("an update"))
         };

@@ -62,8 +62,10 @@ pub fn check<M: Model>(
             // by the log and can reach the model again.
             let mut model = new_model();
             for update in &repeated {
+                model.time_passes(draw.below(history.len()) as f64);
                 model.apply(update);
             }
+            model.time_passes(f64::MAX);
             if model.view() != expected {
                 return Err(fail(Law::OrderDoesNotMatter, &repeated, &expected, model.view()));
             }
@@ -169,6 +171,7 @@ fn replica<M: Model>(new_model: &impl Fn() -> M, updates: &[Update]) -> Replica<
     for update in updates {
         replica.remote_update(update.timestamp().as_millis(), update.clone());
     }
+    replica.tell_time(f64::MAX);
     replica
 }
 

@@ -212,6 +212,14 @@ impl Model for LwwMap {
         }
     }
 
+    fn preview(&self, update: &Update) -> Merge {
+        match self.winners.get(with_key(&key_of(update))) {
+            Some(winner) if winner.cmp_order(update).is_gt() => Merge::superseded(),
+            Some(winner) if winner.id() != update.id() => Merge::superseding([winner.id()]),
+            _ => Merge::kept(),
+        }
+    }
+
     fn view(&self) -> String {
         self.to_json()
     }

@@ -22,7 +22,7 @@ pub use retention::Retention;
 use crate::json::{self, Kind};
 use crate::update::{Update, UpdateId};
 
-/// A data model: two methods, and three that may be left as they are.
+/// A data model: two methods, and some that may be left as they are.
 ///
 /// # The laws
 /// Replicas converge if, and only if, the model keeps three laws. [`laws::check`] tests them for
@@ -71,6 +71,26 @@ pub trait Model {
     fn looks_familiar(&self, update: &Update) -> bool {
         let _ = update;
         true
+    }
+
+    /// What [`apply`](Self::apply) would answer, for a replica that is full: it still accepts what takes
+    /// the place of something. Whatever is left at [`Merge::kept`], as all is by default, is refused then.
+    fn preview(&self, update: &Update) -> Merge {
+        let _ = update;
+        Merge::kept()
+    }
+
+    /// The wall clock shows `now_ms`. For a model in which an update counts only once its time has come:
+    /// answers which updates are superseded by that. What is shown once the time of all updates has come
+    /// depends on nothing but these.
+    fn time_passes(&mut self, now_ms: f64) -> Vec<UpdateId> {
+        let _ = now_ms;
+        Vec::new()
+    }
+
+    /// When [`time_passes`](Self::time_passes) would do something next, in milliseconds since the epoch.
+    fn next_time(&self) -> Option<f64> {
+        None
     }
 }
 

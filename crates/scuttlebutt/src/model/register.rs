@@ -90,6 +90,10 @@ impl Model for Register {
         Merge::superseding(earlier)
     }
 
+    fn preview(&self, update: &Update) -> Merge {
+        self.clone().apply(update)
+    }
+
     fn view(&self) -> String {
         self.get_raw().unwrap_or("null").to_owned()
     }

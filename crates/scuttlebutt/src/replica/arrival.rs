@@ -109,6 +109,8 @@ pub(crate) struct Arrival {
     blocks: BTreeMap<u64, Block>,
     head: u64,
     held: usize,
+    /// How many of them nothing supersedes.
+    live: usize,
     bytes: usize,
     #[cfg(test)]
     pub(crate) touched: std::sync::Arc<std::sync::atomic::AtomicUsize>,
@@ -125,6 +127,11 @@ impl Arrival {
         self.held
     }
 
+    /// Number of updates held that nothing supersedes.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
     /// Bytes of text held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -139,6 +146,7 @@ impl Arrival {
         let position = self.head;
         self.head += 1;
         self.held += 1;
+        self.live += usize::from(entry.is_live());
         self.bytes += entry.update.heap_bytes();
         let number = position / BLOCK;
         let block = match self.blocks.last_entry() {
@@ -155,10 +163,14 @@ impl Arrival {
         block.slots[block.find((position % BLOCK) as u8)?].as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, position: u64) -> Option<&mut Entry> {
-        let block = self.blocks.get_mut(&(position / BLOCK))?;
-        let slot = block.find((position % BLOCK) as u8)?;
-        block.slots[slot].as_mut()
+    /// Remembers that the update at `position` is superseded by the one at `by`; answers whether it is held.
+    pub(crate) fn supersede(&mut self, position: u64, by: u64) -> bool {
+        let Some(block) = self.blocks.get_mut(&(position / BLOCK)) else { return false };
+        let slot = block.find((position % BLOCK) as u8);
+        let Some(entry) = slot.and_then(|slot| block.slots[slot].as_mut()) else { return false };
+        self.live -= usize::from(entry.is_live());
+        entry.superseded_by = by;
+        true
     }
 
     pub(crate) fn remove(&mut self, position: u64) -> Option<Entry> {
@@ -168,6 +180,7 @@ impl Arrival {
         let entry = block.slots[slot].take()?;
         block.held -= 1;
         self.held -= 1;
+        self.live -= usize::from(entry.is_live());
         self.bytes -= entry.update.heap_bytes();
         if block.held == 0 && number != self.head / BLOCK {
             self.blocks.remove(&number);
@@ -233,7 +246,7 @@ mod tests {
                     prop_assert_eq!(next, twin.range(position..).next().map(|(at, _)| *at));
                 }
             }
-            prop_assert_eq!(log.len(), twin.len());
+            prop_assert_eq!((log.len(), log.live()), (twin.len(), twin.len()));
             let all: Vec<_> = log.from(0).map(|(at, entry)| (at, entry.update.change().to_owned())).collect();
             prop_assert_eq!(all, twin.into_iter().collect::<Vec<_>>());
             prop_assert!(log.blocks.values().rev().skip(1).all(|block| block.held > 0));

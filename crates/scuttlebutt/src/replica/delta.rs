@@ -5,11 +5,12 @@
 //! needs while the log changes underneath (invariants I6 and I7).
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::arrival::{Arrival, Entry};
 use super::forks::{Forks, Name};
 use super::sources::{SourceIndex, Sources};
+use crate::limits::LimitExceeded;
 use crate::timestamp::Timestamp;
 use crate::update::UpdateId;
 use crate::version_vector::VersionVector;
@@ -69,11 +70,12 @@ impl Delta {
         sources: &Sources,
         forks: &Forks,
         log: &'r Arrival,
-    ) -> Option<Step<'r>> {
+    ) -> Option<(u64, Step<'r>)> {
         loop {
-            if let Some(entry) = self.sides.pop().and_then(|position| log.get(position)) {
+            if let Some(position) = self.sides.pop() {
+                let Some(entry) = log.get(position) else { continue };
                 let completes = self.sides.is_empty() && !self.is_at_covered;
-                return Some(Step { entry, passed_over: false, completes });
+                return Some((position, Step { entry, passed_over: false, completes }));
             }
             let (index, timestamp) = self.covered.pop()?;
             self.is_at_covered = true;
@@ -101,14 +103,18 @@ impl Delta {
         self.next.push(Reverse((UpdateId { timestamp, source }, index, passed_over)));
     }
 
-    /// The next update, or `None` at the end.
+    /// The next update, or `None` at the end. What stands at a position of `unsendable` is passed over.
     pub(crate) fn next<'r>(
         &mut self,
         sources: &Sources,
         forks: &Forks,
         log: &'r Arrival,
+        unsendable: &BTreeMap<u64, LimitExceeded>,
     ) -> Option<Step<'r>> {
-        if let Some(side) = self.next_side(sources, forks, log) {
+        while let Some((position, side)) = self.next_side(sources, forks, log) {
+            if unsendable.contains_key(&position) {
+                continue;
+            }
             return Some(side);
         }
         self.is_at_covered = false;
@@ -117,9 +123,10 @@ impl Delta {
             let source = sources.get(index);
             // Gone since it was looked up, or accepted since the walk began and left to whoever sends
             // what arrives: either way the walk passes over it.
+            let may_be_sent = |at| at < self.bound && !unsendable.contains_key(&at);
             let mut step = source.slot(due.timestamp).and_then(|slot| {
                 Some(Step {
-                    entry: log.get(slot.position()).filter(|_| slot.position() < self.bound)?,
+                    entry: log.get(slot.position()).filter(|_| may_be_sent(slot.position()))?,
                     passed_over: passed_over || slot.gap_before(),
                     completes: true,
                 })

@@ -96,11 +96,14 @@ impl<M: Model> Replica<M> {
                 let (id, signer) = (self.id.clone(), signer.id().clone());
                 return Err(LocalUpdateError::NotTheSigner { id, signer });
             }
-            // Rather now than when it was signed in vain.
-            self.check_room(&self.id, self.sources.find(&self.id), change.as_json().len())?;
         }
         let timestamp = self.clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
         let update = Update::new(change, timestamp, self.id.clone());
+        if self.signer.is_some() {
+            // Rather now than when it was signed in vain.
+            self.check_depth(&update)?;
+            self.check_room(&update, self.sources.find(&self.id))?;
+        }
         Ok(Draft { update, signer: self.signer.clone() })
     }
 
@@ -118,6 +121,7 @@ impl<M: Model> Replica<M> {
         if self.own_history.is_awaited(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
+        self.tell_time(now_ms);
         let own = self.sources.find(&self.id);
         let newest = own.and_then(|index| self.sources.get(index).newest());
         if *update.source() != self.id
@@ -125,7 +129,8 @@ impl<M: Model> Replica<M> {
         {
             return Err(LocalUpdateError::Overtaken);
         }
-        self.check_room(&self.id, own, update.heap_bytes())?;
+        self.check_depth(&update)?;
+        self.check_room(&update, own)?;
         if let Merged::Invalid(reason) = self.merge(update.clone(), own, Link::LOCAL) {
             return Err(LocalUpdateError::Invalid(reason));
         }

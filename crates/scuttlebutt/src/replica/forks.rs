@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::delta::Delta;
 use super::{Entry, ForkProof, Replica, SourceIndex};
+use crate::limits::Limits;
 use crate::model::Model;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
@@ -22,11 +23,14 @@ pub(crate) struct Forks {
     /// The positions, by name, in the order of arrival.
     later: BTreeMap<Name, Vec<u64>>,
     count: usize,
+    bytes: usize,
 }
 
 impl Forks {
-    pub(super) fn len(&self) -> usize {
-        self.count
+    /// Whether there is room for one side more.
+    pub(super) fn have_room_for(&self, side: &Update, limits: &Limits) -> bool {
+        let bytes = self.bytes.saturating_add(side.heap_bytes());
+        self.count < limits.forks_max && bytes <= limits.forks_bytes_max
     }
 
     pub(super) fn has(&self, name: Name) -> bool {
@@ -38,9 +42,10 @@ impl Forks {
         self.later.get(&name).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn push(&mut self, name: Name, position: u64) {
+    pub(super) fn push(&mut self, name: Name, position: u64, side: &Update) {
         self.later.entry(name).or_default().push(position);
         self.count += 1;
+        self.bytes += side.heap_bytes();
     }
 
     fn names(&self) -> impl Iterator<Item = (Name, &[u64])> {

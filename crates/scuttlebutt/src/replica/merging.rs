@@ -11,9 +11,7 @@ use super::fork_proof::ForkProof;
 use super::forks::Known;
 use super::outcome::{Outcome, Trust};
 use super::{Link, Replica, SourceIndex};
-use crate::limits::{Bound, LimitExceeded};
 use crate::model::{Model, Verdict};
-use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::{Update, UpdateId};
 
@@ -27,6 +25,7 @@ pub(super) enum Merged {
 impl<M: Model> Replica<M> {
     /// [`remote_update`](Self::remote_update), remembering which session brought it.
     pub(crate) fn receive_update(&mut self, now_ms: f64, update: Update, via: Link) -> Outcome {
+        self.tell_time(now_ms);
         let number = self.sources.find(update.source());
         let is_fork = match self.known_by(number, &update) {
             Known::No => false,
@@ -37,7 +36,7 @@ impl<M: Model> Replica<M> {
         if accept_at_ms > now_ms {
             return Outcome::ClockSkew { accept_at_ms };
         }
-        if let Err(exceeded) = self.check_room(update.source(), number, update.heap_bytes()) {
+        if let Err(exceeded) = self.check_room(&update, number) {
             return Outcome::Full(exceeded);
         }
         let Some(verifier) = &self.verifier else { return self.take_in(update, number, None, via) };
@@ -69,12 +68,12 @@ impl<M: Model> Replica<M> {
             Known::Same => return Outcome::Stale,
             Known::OtherChange(first) => ForkProof::new(first, update.clone()).ok().map(Box::new),
         };
-        if self.forks.len() >= self.limits.forks_max
+        if !self.forks.have_room_for(&update, &self.limits)
             && let Some(proof) = proof
         {
             return Outcome::Forked { proof, is_kept: false };
         }
-        if let Err(exceeded) = self.check_room(update.source(), number, update.heap_bytes()) {
+        if let Err(exceeded) = self.check_room(&update, number) {
             return Outcome::Full(exceeded);
         }
         self.take_in(update, number, proof, via)
@@ -120,30 +119,6 @@ impl<M: Model> Replica<M> {
         }
     }
 
-    /// Refuses what would exceed a bound.
-    pub(super) fn check_room(
-        &self,
-        source: &SourceId,
-        known: Option<SourceIndex>,
-        bytes: usize,
-    ) -> Result<(), LimitExceeded> {
-        let limits = &self.limits;
-        let source_bytes = source.json_literal().len();
-        if source_bytes > limits.source_bytes_max {
-            return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max));
-        }
-        if known.is_none() && self.sources.len() >= limits.sources_max {
-            return Err(LimitExceeded::new(Bound::Sources, limits.sources_max));
-        }
-        if self.log.len() >= limits.updates_max {
-            return Err(LimitExceeded::new(Bound::Updates, limits.updates_max));
-        }
-        if self.log.bytes() + self.sources.bytes() + bytes > limits.held_bytes_max {
-            return Err(LimitExceeded::new(Bound::HeldBytes, limits.held_bytes_max));
-        }
-        Ok(())
-    }
-
     /// Asks the model and keeps the log in step with its answer. `known` is the number of the update's
     /// source, if it has one already.
     pub(super) fn merge(
@@ -174,7 +149,9 @@ impl<M: Model> Replica<M> {
         };
         let position = self.log.push(entry);
         if is_fork {
-            self.forks.push((index, timestamp), position);
+            if let Some(entry) = self.log.get(position) {
+                self.forks.push((index, timestamp), position, &entry.update);
+            }
         } else {
             self.sources.get_mut(index).insert(timestamp, position);
         }
@@ -187,21 +164,40 @@ impl<M: Model> Replica<M> {
             self.outlived.push_back((position, index, older.timestamp));
         }
         for earlier in &superseding {
-            self.supersede(earlier, position);
+            self.supersede(earlier, position, Some(position));
         }
         if is_superseded { Merged::Superseded } else { Merged::Kept }
     }
 
-    /// Remembers that the model no longer needs an update, because of another, at position `by`. With a
-    /// fork nobody knows which side is meant, and all of them stay.
-    fn supersede(&mut self, id: &UpdateId, by: u64) {
+    /// Tells what the wall clock shows, for models in which an update counts only once its time has come.
+    /// What comes in is told by itself; call it when [`next_time`](Self::next_time) has come.
+    pub fn tell_time(&mut self, now_ms: f64) {
+        let superseded = self.model.time_passes(now_ms);
+        if let Some(last) = self.log.head().checked_sub(1) {
+            for id in &superseded {
+                // What outlived it is among what is held.
+                self.supersede(id, last, None);
+            }
+            if !superseded.is_empty() {
+                self.follow_head();
+            }
+        }
+    }
+
+    /// When [`tell_time`](Self::tell_time) would change something, in milliseconds since the epoch.
+    pub fn next_time(&self) -> Option<f64> {
+        self.model.next_time()
+    }
+
+    /// Remembers that the model no longer needs an update, because of another, at position `by` or before.
+    /// With a fork nobody knows which side is meant, and all of them stay. Nothing supersedes `itself`.
+    fn supersede(&mut self, id: &UpdateId, by: u64, itself: Option<u64>) {
         if let Some(index) = self.sources.find(&id.source)
             && let Some(slot) = self.sources.get(index).slot(id.timestamp)
-            && slot.position() != by
+            && Some(slot.position()) != itself
             && !self.forks.has((index, id.timestamp))
-            && let Some(entry) = self.log.get_mut(slot.position())
+            && self.log.supersede(slot.position(), by)
         {
-            entry.superseded_by = by;
             self.outlived.push_back((by, index, id.timestamp));
         }
     }
@@ -212,11 +208,13 @@ impl<M: Model> Replica<M> {
         let durable = self.durable;
         let source = self.sources.get_mut(index);
         if let Some(slot) = source.slot(timestamp)
-            && source.after(Some(timestamp)).any(|later| later.position() < durable)
+            && (source.after(Some(timestamp)).any(|later| later.position() < durable)
+                || self.unsendable.contains_key(&slot.position()))
             && !self.forks.has((index, timestamp))
         {
             source.remove(timestamp);
             self.log.remove(slot.position());
+            self.unsendable.remove(&slot.position());
             if let Some(released) = &mut self.released {
                 released.push(slot.position());
             }

@@ -14,16 +14,17 @@ mod identity;
 mod merging;
 mod outcome;
 mod promises;
+mod room;
 mod sources;
 mod storing;
 mod waiting;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::label::Label;
-use crate::limits::Limits;
+use crate::limits::{LimitExceeded, Limits};
 use crate::model::Model;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
@@ -93,6 +94,8 @@ pub struct Replica<M> {
     log: Arrival,
     sources: Sources,
     forks: Forks,
+    /// The positions of updates that can be sent to nobody, and why.
+    unsendable: BTreeMap<u64, LimitExceeded>,
     /// Below this position everything is as durable as the store promises.
     durable: u64,
     has_store: bool,
@@ -115,6 +118,9 @@ pub struct Replica<M> {
     waiting: Waiting,
 }
 
+/// Everything may be sent.
+const NONE: BTreeMap<u64, LimitExceeded> = BTreeMap::new();
+
 impl<M: Model> Replica<M> {
     /// A replica that writes as `id` and starts from `model`, with the default [`Limits`].
     pub fn new(id: SourceId, model: M) -> Self {
@@ -133,6 +139,7 @@ impl<M: Model> Replica<M> {
             log: Arrival::default(),
             sources: Sources::default(),
             forks: Forks::default(),
+            unsendable: BTreeMap::new(),
             durable: 0,
             has_store: false,
             promised: VecDeque::new(),
@@ -222,6 +229,9 @@ impl<M: Model> Replica<M> {
     /// vector does not move; see [`promise`](Self::promise).
     #[doc(alias = "_update")]
     pub fn remote_update(&mut self, now_ms: f64, update: Update) -> Outcome {
+        if let Err(exceeded) = self.check_depth(&update) {
+            return Outcome::Full(exceeded);
+        }
         self.receive_update(now_ms, update, Link::LOCAL.elsewhere())
     }
 
@@ -242,7 +252,7 @@ impl<M: Model> Replica<M> {
         vector: &VersionVector,
     ) -> impl Iterator<Item = &'r Update> + use<'r, M> {
         let mut delta = Delta::since(&self.sources, vector, self.log.head());
-        std::iter::from_fn(move || delta.next(&self.sources, &self.forks, &self.log))
+        std::iter::from_fn(move || delta.next(&self.sources, &self.forks, &self.log, &NONE))
             .filter(|step| step.entry.is_live() || self.is_side_of_fork(step.entry))
             .map(|step| &step.entry.update)
     }
@@ -298,7 +308,8 @@ impl<M: Model> Replica<M> {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
         let identity = (doubt, &self.own_history);
-        let rest = (&self.clock, &self.returned, identity, &self.waiting, &self.forks);
+        let kept = (&self.forks, &self.unsendable);
+        let rest = (&self.clock, &self.returned, identity, &self.waiting, kept);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
 
@@ -325,12 +336,13 @@ impl<M: Model> Replica<M> {
     }
 
     pub(crate) fn delta_next<'r>(&'r self, delta: &mut Delta) -> Option<delta::Step<'r>> {
-        delta.next(&self.sources, &self.forks, &self.log)
+        delta.next(&self.sources, &self.forks, &self.log, &self.unsendable)
     }
 
     /// The first update from `position` on that may be sent, with its position.
     pub(crate) fn next_from(&self, position: u64) -> Option<(u64, &Entry)> {
-        self.log.from(position).next().filter(|(at, _)| *at < self.durable)
+        let mut held = self.log.from(position);
+        held.find(|(at, _)| !self.unsendable.contains_key(at)).filter(|(at, _)| *at < self.durable)
     }
 
     /// Whether a peer that knows no evidence needs this update: nothing that may be sent in its place

@@ -30,8 +30,8 @@ pub enum Outcome {
     Forked {
         /// This update and the first one of its name.
         proof: Box<ForkProof>,
-        /// Whether it was merged and is kept beside that one. Beyond [`Limits::forks_max`] it is not,
-        /// and nothing has changed.
+        /// Whether it was merged and is kept beside that one. Beyond [`Limits::forks_max`] or
+        /// [`Limits::forks_bytes_max`] it is not, and nothing has changed.
         is_kept: bool,
     },
     /// The verifier does not vouch for it; nothing has changed.

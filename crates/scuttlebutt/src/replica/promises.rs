@@ -93,7 +93,7 @@ impl<M: Model> Replica<M> {
             // its time has come that far. Whether something was written exactly there is all one.
             let source = self.sources.get(index);
             if let Some(newest) = source.newest()
-                && let held = newest.timestamp.min(limit)
+                && let held = newest.timestamp.min(limit).min(source.announceable())
                 && source.announced() < Some(held)
             {
                 advances.push((index, held));

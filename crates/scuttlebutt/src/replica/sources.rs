@@ -5,7 +5,7 @@
 //! number. This module never decides that an entry may move; it only moves it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::sorted::Sorted;
@@ -78,12 +78,24 @@ pub(crate) struct Source {
     changed: u64,
     /// Up to here others have left out what was superseded when they sent it, as far as we know.
     gaps_up_to: Option<Timestamp>,
+    /// The timestamps of updates that can be sent to nobody: nothing is announced from the first on.
+    unsendable: BTreeSet<Timestamp>,
 }
 
 impl Source {
     /// The timestamp up to which everything is held (invariant I2).
     pub(crate) fn announced(&self) -> Option<Timestamp> {
         self.announced
+    }
+
+    /// The furthest that may be announced.
+    pub(crate) fn announceable(&self) -> Timestamp {
+        self.unsendable.first().map_or(Timestamp::MAX, |at| at.previous().unwrap_or(*at))
+    }
+
+    /// An update that is held can be sent to nobody: whoever was promised it would never get it.
+    pub(crate) fn withhold(&mut self, timestamp: Timestamp) {
+        self.unsendable.insert(timestamp);
     }
 
     pub(crate) fn slot(&self, timestamp: Timestamp) -> Option<Slot> {
@@ -109,6 +121,7 @@ impl Source {
 
     pub(crate) fn remove(&mut self, timestamp: Timestamp) {
         self.slots.remove(at(timestamp));
+        self.unsendable.remove(&timestamp);
         self.note_gap(timestamp);
     }
 
@@ -151,6 +164,7 @@ pub(crate) struct Sources {
     by_change: BTreeMap<u64, SourceIndex>,
     changes: u64,
     bytes: usize,
+    literal_bytes: usize,
 }
 
 impl Sources {
@@ -161,6 +175,11 @@ impl Sources {
     /// Bytes of the ids.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of the ids as they are written in a digest.
+    pub(crate) fn literal_bytes(&self) -> usize {
+        self.literal_bytes
     }
 
     pub(crate) fn find(&self, id: &SourceId) -> Option<SourceIndex> {
@@ -202,12 +221,14 @@ impl Sources {
         // `Limits::sources_max` is far below; at 2^32 sources memory has run out long before.
         let index = SourceIndex(self.list.len() as u32);
         self.bytes += id.heap_bytes();
+        self.literal_bytes += id.json_literal().len();
         self.list.push(Source {
             id: id.clone(),
             slots: Sorted::default(),
             announced: None,
             changed: 0,
             gaps_up_to: None,
+            unsendable: BTreeSet::new(),
         });
         self.by_id.insert(id.clone(), index);
         index

@@ -3,6 +3,7 @@
 //! It never writes and never waits. A store takes what is new, keeps it, and says how far it has come.
 
 use super::forks::Known;
+use super::merging::Merged;
 use super::{Link, Replica};
 use crate::model::Model;
 use crate::source::SourceId;
@@ -99,11 +100,28 @@ impl<M: Model> Replica<M> {
         let is_new = match self.known(&update) {
             Known::No => true,
             Known::Same => false,
-            Known::OtherChange(_) => self.forks.len() < self.limits.forks_max,
+            Known::OtherChange(_) => self.forks.have_room_for(&update, &self.limits),
         };
         if is_new {
             let update = self.sharing_source(known, update);
-            self.merge(update, known, Link::LOCAL.elsewhere());
+            let unsendable =
+                self.check_form(&update).and_then(|()| self.check_depth(&update)).err();
+            let Some(exceeded) = unsendable else {
+                self.merge(update, known, Link::LOCAL.elsewhere());
+                return;
+            };
+            let position = self.log.head();
+            let merged = self.merge(update.clone(), known, Link::LOCAL.elsewhere());
+            if self.log.head() > position
+                && let Some(index) = self.sources.find(update.source())
+            {
+                self.unsendable.insert(position, exceeded);
+                self.sources.get_mut(index).withhold(update.timestamp());
+                if matches!(merged, Merged::Superseded) {
+                    // Nobody can be shown it as evidence.
+                    self.outlived.push_back((position, index, update.timestamp()));
+                }
+            }
         }
     }
 

@@ -67,6 +67,12 @@ pub struct SessionConfig {
     /// the digest's event tells. Default none.
     pub cluster: Option<Label>,
 
+    /// Whether to be sent the newest update of each source also where it is superseded, as peers send it
+    /// to each other, so that version vectors become equal. Default true. False is for whoever only looks at
+    /// what is there, or shows updates as they come: what is superseded is no longer part of the state. Peers
+    /// that do not know of this send it all the same.
+    pub wants_evidence: bool,
+
     /// Data of the application in the digest. Default none.
     #[doc(alias = "meta")]
     pub metadata: Option<Metadata>,
@@ -87,6 +93,7 @@ impl Default for SessionConfig {
             announce_binary: true,
             compress: false,
             cluster: None,
+            wants_evidence: true,
             metadata: None,
             name: String::new(),
         }

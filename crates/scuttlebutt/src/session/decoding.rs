@@ -90,7 +90,9 @@ impl Session {
         replica: &mut Replica<M>,
         now_ms: f64,
     ) -> Result<(), SessionError> {
-        self.settle(replica)?;
+        self.now_ms = now_ms;
+        replica.tell_time(now_ms);
+        self.settle(replica);
         self.apply_decoded(replica, now_ms)?;
         self.note_handled(replica);
         Ok(())

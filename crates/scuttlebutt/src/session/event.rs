@@ -59,6 +59,16 @@ pub enum SessionEvent {
         /// How many there were in a row.
         count: u64,
     },
+    /// The peer says that it refused an update that was sent to it, and keeps the session. It will ask for
+    /// it again. Nothing here depends on it: it is for whoever operates this replica.
+    RefusedByPeer {
+        /// Which one, if the peer could read its name.
+        update: Option<UpdateId>,
+        /// The bound of the peer that it exceeds, by the name of its field in [`Limits`](crate::Limits).
+        bound: String,
+        /// What that stands at.
+        limit: f64,
+    },
     /// A source signed two changes under one name: see [`Outcome::Forked`](crate::Outcome::Forked). The
     /// peer only passed it on.
     Forked {
@@ -100,6 +110,23 @@ pub enum Refusal {
         "the peer sent an update that cannot be verified at once: {0}; it will be asked for again"
     )]
     Crowded(LimitExceeded),
+    /// It would exceed a bound of this replica. What the peer promises does not count until it was sent
+    /// again and there was room for it.
+    #[error(
+        "the peer sent an update that is refused{}: {exceeded}; it will be asked for again, and the session \
+         goes on",
+        .update.as_ref().map(|update| format!(", {update}")).unwrap_or_default()
+    )]
+    Full {
+        /// Which one, if its name could be read.
+        update: Option<UpdateId>,
+        /// The bound.
+        exceeded: LimitExceeded,
+    },
+    /// Its digest exceeds a bound of this replica. What is beyond it was passed over: of the sources in
+    /// it, more is sent than the peer needs.
+    #[error("the peer sent a digest of which some was passed over: {0}")]
+    Digest(LimitExceeded),
     /// This session does not accept updates.
     #[error("the peer sent an update over a session that only sends")]
     ReadOnly,
@@ -133,9 +160,6 @@ pub enum SessionError {
     /// It could not be understood.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// It would exceed a bound of this replica.
-    #[error("an update of the peer was refused: {0}")]
-    Full(LimitExceeded),
     /// It holds another data model. Nothing of it was accepted.
     #[error("the peer holds another model: it says {theirs}, and this replica holds {ours}")]
     OtherModel {

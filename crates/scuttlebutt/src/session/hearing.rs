@@ -1,13 +1,14 @@
 //! What becomes of each frame that the peer sends.
 
 use super::{Refusal, Session, SessionError, SessionEvent};
+use crate::limits::LimitExceeded;
 use crate::model::Model;
 use crate::replica::{Outcome, Replica};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::Update;
+use crate::update::{Update, UpdateId};
 use crate::version_vector::VersionVector;
-use crate::wire::{Digest, Frame};
+use crate::wire::{Digest, Frame, NoRoom};
 
 use super::sending::Sending;
 use super::settling::Promise;
@@ -23,7 +24,7 @@ impl Session {
             // It speaks. One that only receives may never announce what it holds.
             self.digest_deadline_ms = None;
         }
-        if matches!(frame, Frame::Update(_)) && self.decoder.has_switched() {
+        if matches!(frame, Frame::Update(_) | Frame::Oversized(_)) && self.decoder.has_switched() {
             self.received.updates += 1;
         }
         match frame {
@@ -31,6 +32,18 @@ impl Session {
             Frame::Update(Err(invalid)) => {
                 self.tally.updates_malformed += 1;
                 self.refused(Refusal::Malformed(invalid));
+                Ok(())
+            }
+            Frame::Oversized(exceeded) => {
+                self.tally.updates_full += 1;
+                match self.config.direction.receives() {
+                    true => self.no_room(replica, None, exceeded),
+                    false => self.refused(Refusal::ReadOnly),
+                }
+                Ok(())
+            }
+            Frame::NoRoom(NoRoom { update, bound, limit }) => {
+                self.emit(SessionEvent::RefusedByPeer { update, bound, limit });
                 Ok(())
             }
             Frame::Digest(digest) => {
@@ -43,6 +56,9 @@ impl Session {
             Frame::HistorySent => {
                 self.tally.histories_received += 1;
                 let vector = self.receiving.history_received();
+                if !self.receiving.is_answer_due() {
+                    self.patience.answered();
+                }
                 self.promised(replica, Promise { vector, is_gapless: false, ends_history: true });
                 Ok(())
             }
@@ -120,9 +136,29 @@ impl Session {
                 self.ask_again(replica, now_ms + replica.limits().ask_again_ms_min);
                 self.refused(Refusal::Crowded(exceeded));
             }
-            Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
+            Outcome::Full(exceeded) => {
+                self.no_room(replica, Some(UpdateId { timestamp, source }), exceeded);
+            }
         }
         Ok(())
+    }
+
+    /// There is no room for an update: it is put off, and asked for again at a growing distance.
+    pub(super) fn no_room<M: Model>(
+        &mut self,
+        replica: &Replica<M>,
+        update: Option<UpdateId>,
+        exceeded: LimitExceeded,
+    ) {
+        self.receiving.update_put_off();
+        let (wait_ms, is_first) = self.patience.refused(replica.limits());
+        self.ask_again(replica, self.now_ms + wait_ms);
+        if is_first && self.tells_refusals {
+            let bound = exceeded.bound.field().to_owned();
+            let limit = exceeded.limit as f64;
+            self.no_room_due = Some(NoRoom { update: update.clone(), bound, limit });
+        }
+        self.refused(Refusal::Full { update, exceeded });
     }
 
     /// An update is held, or superseded by one that is, or will be if it is trusted.
@@ -165,8 +201,7 @@ impl Session {
             Outcome::ClockSkew { .. } => tally.updates_early += 1,
             Outcome::Waiting(_) => tally.updates_waited += 1,
             Outcome::Crowded(_) => tally.updates_crowded += 1,
-            // The session ends with it, and says so.
-            Outcome::Full(_) => {}
+            Outcome::Full(_) => tally.updates_full += 1,
         }
     }
 
@@ -182,6 +217,11 @@ impl Session {
         let promises = agreed.map(|extensions| extensions.promises);
         self.receiving.digest_received(digest.vector.clone(), promises);
         self.understands_marks = promises.is_some() && self.config.direction.sends();
+        self.tells_refusals = agreed.is_some_and(|extensions| extensions.refusals);
+        self.wants_evidence = agreed.is_some_and(|extensions| !extensions.without_evidence);
+        if let Some(exceeded) = digest.exceeded {
+            self.refused(Refusal::Digest(exceeded));
+        }
         if self.receiving.makes_promises() {
             self.confirm_up_to(replica, &digest.vector);
         }

@@ -12,6 +12,7 @@ mod deferring;
 mod event;
 mod hearing;
 mod packing;
+mod patience;
 mod receiving;
 mod saying;
 mod sending;
@@ -25,7 +26,7 @@ use crate::model::Model;
 use crate::replica::{Link, Replica};
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
-use crate::wire::{Decoder, Encoder};
+use crate::wire::{Decoder, Encoder, NoRoom};
 
 pub use acknowledging::PeerLag;
 use acknowledging::{Received, Sent};
@@ -34,6 +35,7 @@ pub use config::{Direction, Metadata, Mode, SessionConfig};
 use decoding::Decoded;
 use deferring::Deferring;
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
+use patience::Patience;
 use receiving::Receiving;
 use sending::Sending;
 use settling::Unsettled;
@@ -133,6 +135,14 @@ pub struct Session {
     digest_wait_ms: f64,
     ask_again_at_ms: Option<f64>,
     asked_again_ms: Option<f64>,
+    /// What the wall clock showed last.
+    now_ms: f64,
+    patience: Patience,
+    /// The peer wants to be told what there was no room for.
+    tells_refusals: bool,
+    no_room_due: Option<NoRoom>,
+    /// The peer wants to be sent what is superseded, as evidence.
+    wants_evidence: bool,
     events: VecDeque<SessionEvent>,
     events_max: usize,
     tally: Tally,
@@ -183,6 +193,11 @@ impl Session {
             digest_wait_ms,
             ask_again_at_ms: None,
             asked_again_ms: None,
+            now_ms,
+            patience: Patience::default(),
+            tells_refusals: false,
+            no_room_due: None,
+            wants_evidence: false,
             events: VecDeque::new(),
             events_max,
             tally: Tally::default(),
@@ -265,6 +280,7 @@ impl Session {
         if self.is_closed {
             return Ok(());
         }
+        self.now_ms = now_ms;
         if self.digest_deadline_ms.is_some_and(|deadline| deadline <= now_ms) {
             return Err(self.fail(SessionError::NoDigest { waited_ms: self.digest_wait_ms }));
         }
@@ -272,6 +288,7 @@ impl Session {
         {
             self.ask_again_at_ms = None;
             self.asked_again_ms = Some(now_ms);
+            self.patience.asked();
             self.is_digest_due = true;
         }
         self.answer_if_due(now_ms);
@@ -311,6 +328,7 @@ impl Session {
                 Sending::Live => {
                     self.is_digest_due
                         || self.unanswered.is_some()
+                        || self.no_room_due.is_some()
                         || self.is_leaving
                         || self.owes_acknowledgement(replica)
                         || self.config.direction.sends()
@@ -444,6 +462,12 @@ impl Session {
             digest_wait_ms: _,
             ask_again_at_ms,
             asked_again_ms,
+            // It shows something else with whatever comes next.
+            now_ms: _,
+            patience,
+            tells_refusals,
+            no_room_due,
+            wants_evidence,
             events,
             events_max: _,
             tally: _,
@@ -456,6 +480,7 @@ impl Session {
             histories_sent,
             is_ahead_of_digest,
         );
+        let told = (told, tells_refusals, no_room_due, wants_evidence);
         let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
         let end = (
             is_model_unsure,
@@ -466,7 +491,7 @@ impl Session {
             was_synced,
             has_heard_history,
         );
-        let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms);
+        let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms, patience);
         let state = (receiving, unsettled, sending, owed, position, end);
         write!(out, "{:?}", (link, bytes, state, times, events))
     }

@@ -38,6 +38,10 @@ impl Session {
             self.answer(replica, vector);
             return true;
         }
+        if let Some(no_room) = self.no_room_due.take() {
+            self.encoder.no_room(&no_room, &mut self.carry);
+            return true;
+        }
         match &mut self.sending {
             Sending::AwaitingDigest | Sending::Finished => false,
             Sending::CatchingUp(catch_up) => {
@@ -125,7 +129,7 @@ impl Session {
                 || (self.deferring.was_repeated(position) | self.is_ahead(update))
                     && !replica.is_side_of_fork(entry);
             let first_side = replica.first_side(position).filter(|_| self.understands_marks);
-            let is_needed = self.understands_marks || replica.is_needed(entry);
+            let is_needed = self.wants_evidence || replica.is_needed(entry);
             let may_wait = is_relayed && !is_known && matches!(self.sending, Sending::Live);
             if may_wait && !replica.is_side_of_fork(entry) && self.deferring.holds_back(position) {
                 self.tally.updates_held_back += 1;
@@ -201,6 +205,8 @@ impl Session {
             model: replica.model_label(),
             cluster: self.config.cluster.clone(),
             heartbeat_ms: None,
+            refusals: true,
+            without_evidence: !self.config.wants_evidence,
         });
         self.encoder.digest(replica.id(), vector, metadata, extensions.as_ref(), &mut self.carry);
     }
@@ -219,8 +225,9 @@ impl Session {
         }
         self.cursor = replica.durable();
         self.deferring.forget();
+        let (marks, evidence) = (self.understands_marks, self.wants_evidence);
         self.sending =
-            Sending::CatchingUp(CatchUp::new(replica, &vector, self.understands_marks, forks_from));
+            Sending::CatchingUp(CatchUp::new(replica, &vector, marks, evidence, forks_from));
         self.ahead = replica.beyond_held(&vector);
     }
 

@@ -29,6 +29,8 @@ pub(super) struct CatchUp {
     delta: Delta,
     /// How far each source was sent; kept only for peers that understand marks.
     progress: Option<BTreeMap<SourceIndex, Progress>>,
+    /// What is superseded is sent, too, as evidence.
+    with_evidence: bool,
     bytes_since_mark: usize,
     bytes_between_marks: usize,
     ended_at: Option<u64>,
@@ -56,6 +58,7 @@ impl CatchUp {
         replica: &Replica<M>,
         vector: &VersionVector,
         with_marks: bool,
+        with_evidence: bool,
         forks_from: u64,
     ) -> Self {
         Self {
@@ -64,6 +67,7 @@ impl CatchUp {
                 false => replica.delta(vector),
             },
             progress: with_marks.then(BTreeMap::new),
+            with_evidence,
             bytes_since_mark: 0,
             bytes_between_marks: MARK_BYTES_MIN,
             ended_at: None,
@@ -82,8 +86,8 @@ impl CatchUp {
         self.ended_at.replace(durable) != Some(durable)
     }
 
-    /// The next update for the peer. To a peer that knows no promises, what was superseded is not
-    /// evidence of anything and is not sent, as in the original.
+    /// The next update for the peer. To a peer that wants no evidence, or knows no promises, what was
+    /// superseded is not sent, as in the original.
     pub(super) fn next<'r, M: Model>(
         &mut self,
         replica: &'r Replica<M>,
@@ -91,19 +95,21 @@ impl CatchUp {
         loop {
             let step = replica.delta_next(&mut self.delta)?;
             let update = &step.entry.update;
+            let is_sent = self.with_evidence || replica.is_needed(step.entry);
             match &mut self.progress {
-                None if !replica.is_needed(step.entry) => continue,
                 None => {}
                 Some(progress) => {
                     let progress = progress.entry(step.entry.source).or_default();
-                    progress.has_gap |= step.passed_over;
+                    progress.has_gap |= step.passed_over || !is_sent;
                     if !progress.has_gap && step.completes {
                         progress.complete = Some(update.timestamp());
                     }
                     self.bytes_since_mark += update.line_len();
                 }
             }
-            return Some((update, &replica.source(step.entry.source).id));
+            if is_sent {
+                return Some((update, &replica.source(step.entry.source).id));
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Refusal, Session, SessionError, SessionEvent};
+use super::{Refusal, Session, SessionEvent};
 use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::Model;
 use crate::replica::{Outcome, Replica, Settled, Ticket};
@@ -124,11 +124,7 @@ impl Session {
     /// then, or does not. To be called whenever [`has_verdicts`](Self::has_verdicts), which may become
     /// true when the replica's [revision](Replica::revision) changes; only sessions of a replica whose
     /// verifier answers [`Trust::Later`](crate::Trust::Later) have any.
-    ///
-    /// # Errors
-    /// [`SessionError::Full`] when such an update would have exceeded a bound of the replica. The session
-    /// is closed then.
-    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) -> Result<(), SessionError> {
+    pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) {
         while !self.is_closed {
             match self.unsettled.items.front_mut() {
                 None => break,
@@ -149,41 +145,36 @@ impl Session {
                     self.unsettled.pop();
                     match outcome {
                         None => self.tally.updates_trusted += 1,
-                        Some(outcome) => self.settle_otherwise(replica, outcome)?,
+                        Some(outcome) => self.settle_otherwise(replica, outcome),
                     }
                 }
             }
         }
         self.note_handled(replica);
         self.close_if_over();
-        Ok(())
     }
 
-    fn settle_otherwise<M: Model>(
-        &mut self,
-        replica: &Replica<M>,
-        outcome: Outcome,
-    ) -> Result<(), SessionError> {
+    fn settle_otherwise<M: Model>(&mut self, replica: &Replica<M>, outcome: Outcome) {
         self.count(&outcome);
         match outcome {
             Outcome::Invalid(reason) => self.refused(Refusal::Invalid(reason.into_owned())),
             Outcome::Forked { proof, is_kept } => {
                 self.emit(SessionEvent::Forked { proof, is_kept });
             }
-            Outcome::Full(exceeded) => return Err(self.fail(SessionError::Full(exceeded))),
             other => {
                 self.receiving.update_put_off();
                 self.unsettled.void();
-                if let Outcome::Crowded(exceeded) = other {
-                    // It may well have been trusted. An honest peer has it still, and promises again.
-                    self.ask_again(replica, 0.0);
-                    self.refused(Refusal::Crowded(exceeded));
-                } else {
-                    self.refused(Refusal::Unverified);
+                match other {
+                    Outcome::Crowded(exceeded) => {
+                        // It may well have been trusted. An honest peer has it still, and promises again.
+                        self.ask_again(replica, 0.0);
+                        self.refused(Refusal::Crowded(exceeded));
+                    }
+                    Outcome::Full(exceeded) => self.no_room(replica, None, exceeded),
+                    _ => self.refused(Refusal::Unverified),
                 }
             }
         }
-        Ok(())
     }
 
     /// The peer promises something: it counts now, or once what came before it is trusted.

@@ -47,6 +47,8 @@ pub struct Tally {
     pub updates_trusted: u64,
     /// Updates received that would have waited for a verdict, when too many did.
     pub updates_crowded: u64,
+    /// Updates received that would have exceeded a bound.
+    pub updates_full: u64,
     /// Updates received in a session that only sends.
     pub updates_unwanted: u64,
     /// Lines received, or frames, that say something.

@@ -81,10 +81,18 @@ fn new_session<M: Model>(replica: &mut Replica<M>, config: SessionConfig) -> Ses
 
 /// Lets both sides talk until neither has anything to say.
 fn talk<M: Model>(a: (&mut Replica<M>, &mut Session), b: (&mut Replica<M>, &mut Session)) {
+    talk_at(NOW, a, b);
+}
+
+fn talk_at<M: Model>(
+    now_ms: f64,
+    a: (&mut Replica<M>, &mut Session),
+    b: (&mut Replica<M>, &mut Session),
+) {
     loop {
         let (from_a, from_b) = (spoken(a.1, a.0), spoken(b.1, b.0));
-        b.1.receive(b.0, NOW, &from_a).expect("understands");
-        a.1.receive(a.0, NOW, &from_b).expect("understands");
+        b.1.receive(b.0, now_ms, &from_a).expect("understands");
+        a.1.receive(a.0, now_ms, &from_b).expect("understands");
         if from_a.is_empty() && from_b.is_empty() {
             break;
         }
@@ -159,8 +167,8 @@ fn two_of_ours_use_marks() {
     assert_eq!(a.model().to_json(), r#"{"k":2}"#);
     assert_eq!(
         transcript,
-        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1,"model":"map"}}
-B> {"id":"B","clock":{},"ext":{"marks":1,"model":"map"}}
+        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1,"refusals":1,"model":"map"}}
+B> {"id":"B","clock":{},"ext":{"marks":1,"refusals":1,"model":"map"}}
 B> "SYNC"
 A> [["k",1],1000000,"A"]
 A> "SYNC"

@@ -4,7 +4,7 @@ use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
-use super::{Extensions, binary, json_lines};
+use super::{Extensions, NoRoom, binary, json_lines};
 
 /// Appends what is said to bytes: lines at first, frames once it has switched to them.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,16 @@ impl Encoder {
                 out.extend_from_slice(line.as_bytes());
             }
             Self::Frames(frames) => frames.mark(vector, out),
+        }
+    }
+
+    /// Appends what there was no room for.
+    pub(crate) fn no_room(&mut self, no_room: &NoRoom, out: &mut Vec<u8>) {
+        let mut line = String::new();
+        json_lines::encode_no_room(no_room, &mut line);
+        match self {
+            Self::Lines => out.extend_from_slice(line.as_bytes()),
+            Self::Frames(_) => binary::Encoder::no_room(&line, out),
         }
     }
 

@@ -10,9 +10,10 @@ use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::recent_sources::RecentSources;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
+use crate::update::UpdateId;
 use crate::version_vector::VersionVector;
 
-use super::{DecodeError, Digest, Excerpt, Extensions, Foreign, Frame};
+use super::{DecodeError, Digest, Excerpt, Extensions, Foreign, Frame, NoRoom};
 
 /// The line that ends a history.
 pub(crate) const HISTORY_SENT: &str = "\"SYNC\"\n";
@@ -22,6 +23,8 @@ pub(crate) const HISTORY_SENT: &str = "\"SYNC\"\n";
 pub(crate) struct Decoder {
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
+    /// What comes up to the next newline is the rest of a line that is too long.
+    is_passing_over: bool,
     has_begun: bool,
     sources: RecentSources,
 }
@@ -43,8 +46,20 @@ impl Decoder {
                 Some(end) => (&input[..end], &input[end + 1..]),
                 None => (*input, &input[input.len()..]),
             };
+            if self.is_passing_over {
+                *input = rest;
+                self.is_passing_over = end.is_none();
+                continue;
+            }
             if self.partial.len() + line.len() > limits.line_bytes_max {
-                return Err(LimitExceeded::new(Bound::LineBytes, limits.line_bytes_max).into());
+                let exceeded = LimitExceeded::new(Bound::LineBytes, limits.line_bytes_max);
+                let partial = std::mem::take(&mut self.partial);
+                if !is_update(partial.iter().chain(line)) {
+                    return Err(exceeded.into());
+                }
+                *input = rest;
+                self.is_passing_over = end.is_none();
+                return Ok(Some(Frame::Oversized(exceeded)));
             }
             *input = rest;
             if end.is_none() {
@@ -92,6 +107,11 @@ impl Decoder {
     }
 }
 
+/// Whether a line that begins so is an update, if it is anything.
+fn is_update<'a>(mut line: impl Iterator<Item = &'a u8>) -> bool {
+    line.find(|byte| !b" \t\r".contains(byte)) == Some(&b'[')
+}
+
 /// Reads one line; `None` when it is blank.
 pub(crate) fn decode_line(
     line: &[u8],
@@ -105,7 +125,11 @@ pub(crate) fn decode_line(
                 JsonErrorKind::Empty => Ok(None),
                 JsonErrorKind::TooDeep { .. } => {
                     let limit = limits.nesting_depth_max;
-                    Err(LimitExceeded::new(Bound::NestingDepth, limit).into())
+                    let exceeded = LimitExceeded::new(Bound::NestingDepth, limit);
+                    match is_update(line.iter()) {
+                        true => Ok(Some(Frame::Oversized(exceeded))),
+                        false => Err(exceeded.into()),
+                    }
                 }
                 _ => Err(DecodeError::NotJson { error, line: Excerpt::of(line) }),
             };
@@ -120,45 +144,72 @@ pub(crate) fn decode_line(
     }))
 }
 
+/// The longest name of a bound that is passed on.
+const BOUND_NAME_BYTES_MAX: usize = 64;
+
 fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
     let mut digest = Digest::default();
     let mut clock = None;
     let mut mark = None;
+    let mut refused = None;
     for (name, value) in json::members(text) {
         match name {
             "\"id\"" => digest.id = JsString::from_json_literal(value).ok(),
             "\"clock\"" => clock = Some(value),
             "\"meta\"" => {
-                if value.len() > limits.metadata_bytes_max {
-                    let limit = limits.metadata_bytes_max;
-                    return Err(LimitExceeded::new(Bound::MetadataBytes, limit).into());
+                let limit = limits.metadata_bytes_max;
+                match value.len() <= limit {
+                    true => digest.metadata = Some(value.to_owned()),
+                    false => {
+                        digest.exceeded = Some(LimitExceeded::new(Bound::MetadataBytes, limit));
+                    }
                 }
-                digest.metadata = Some(value.to_owned());
             }
             "\"ext\"" => digest.extensions = decode_extensions(value, limits)?,
             "\"mark\"" => mark = Some(value),
+            "\"refused\"" => refused = Some(value),
             _ => {}
         }
     }
+    if let (None, None, Some(refused)) = (clock, mark, refused) {
+        return Ok(Frame::NoRoom(decode_no_room(refused, text, limits)));
+    }
     match (clock, mark) {
-        (None, Some(mark)) => Ok(Frame::Mark(decode_vector(mark, limits)?)),
+        (None, Some(mark)) => Ok(Frame::Mark(decode_vector(mark, limits).0)),
         // The values that JavaScript takes for false.
         (None | Some("null" | "false" | "0" | "\"\""), _) => {
             Err(DecodeError::MalformedDigest { line: Excerpt::of(text.as_bytes()) })
         }
         (Some(clock), _) => {
-            digest.vector = decode_vector(clock, limits)?;
+            let (vector, exceeded) = decode_vector(clock, limits);
+            digest.vector = vector;
+            digest.exceeded = exceeded.or(digest.exceeded);
             Ok(Frame::Digest(digest))
         }
     }
 }
 
+fn decode_no_room(refused: &str, text: &str, limits: &Limits) -> NoRoom {
+    let (vector, _) = decode_vector(refused, limits);
+    let update = vector.iter().next();
+    let update = update.map(|(source, timestamp)| UpdateId { timestamp, source: source.clone() });
+    let member =
+        |name| json::members(text).find(|(found, _)| *found == name).map(|(_, value)| value);
+    let bound = member("\"bound\"").and_then(|value| JsString::from_json_literal(value).ok());
+    let bound = bound.map(|bound| bound.to_string()).unwrap_or_default();
+    let bound = bound.chars().filter(char::is_ascii_graphic).take(BOUND_NAME_BYTES_MAX).collect();
+    let limit = member("\"limit\"").map_or(f64::NAN, json::parse_number);
+    NoRoom { update, bound, limit }
+}
+
 /// Reads a vector as the original compares with it: what is no object names nobody, and what is no
-/// number is coerced to one.
-fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeError> {
+/// number is coerced to one. Entries beyond a bound are passed over, since whoever says less than it holds
+/// is sent more than it needs and promises less; the bound is told.
+fn decode_vector(text: &str, limits: &Limits) -> (VersionVector, Option<LimitExceeded>) {
     let mut entries = Vec::new();
+    let mut exceeded = None;
     if json::kind(text) != json::Kind::Object {
-        return Ok(VersionVector::new());
+        return (VersionVector::new(), None);
     }
     for (name, value) in json::members(text) {
         let number = json::to_js_number(value);
@@ -170,17 +221,19 @@ fn decode_vector(text: &str, limits: &Limits) -> Result<VersionVector, DecodeErr
             Err(_) => continue,
         };
         if name.len() > limits.source_bytes_max {
-            return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max).into());
+            exceeded = Some(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max));
+            continue;
         }
         if entries.len() >= limits.sources_max {
-            return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
+            exceeded = Some(LimitExceeded::new(Bound::Sources, limits.sources_max));
+            break;
         }
         let id = JsString::from_json_literal(name).ok().and_then(|id| SourceId::new(id).ok());
         if let Some(id) = id {
             entries.push((id, timestamp));
         }
     }
-    Ok(entries.into_iter().collect())
+    (entries.into_iter().collect(), exceeded)
 }
 
 /// Reads what a peer announces of its own kind; nothing where it does not say `marks`, which all else
@@ -199,6 +252,8 @@ fn decode_extensions(text: &str, limits: &Limits) -> Result<Option<Extensions>, 
             "\"marks\"" => marks = Some(value),
             "\"binary\"" => found.binary = is_version(value),
             "\"zstd\"" => found.zstd = is_version(value),
+            "\"refusals\"" => found.refusals = is_version(value),
+            "\"evidence\"" => found.without_evidence = value == "0",
             "\"model\"" => found.model = decode_label(value, limits)?,
             "\"cluster\"" => found.cluster = decode_label(value, limits)?,
             "\"heartbeat\"" => {
@@ -246,10 +301,21 @@ pub(crate) fn encode_digest<'a>(
 
 fn encode_extensions(extensions: &Extensions, out: &mut String) {
     // By name, so that a new member has to be thought of here.
-    let Extensions { promises, binary, zstd, model, cluster, heartbeat_ms } = extensions;
+    let Extensions {
+        promises,
+        binary,
+        zstd,
+        refusals,
+        without_evidence,
+        model,
+        cluster,
+        heartbeat_ms,
+    } = extensions;
     out.push_str(if *promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
     out.push_str(if *binary { ",\"binary\":1" } else { "" });
     out.push_str(if *zstd { ",\"zstd\":1" } else { "" });
+    out.push_str(if *refusals { ",\"refusals\":1" } else { "" });
+    out.push_str(if *without_evidence { ",\"evidence\":0" } else { "" });
     let labels = [(",\"model\":", model), (",\"cluster\":", cluster)];
     for (name, label) in
         labels.into_iter().filter_map(|(name, label)| Some((name, label.as_ref()?)))
@@ -271,6 +337,17 @@ pub(crate) fn encode_mark<'a>(
 ) {
     out.push_str("{\"mark\":");
     encode_vector(vector, out);
+    out.push_str("}\n");
+}
+
+/// Appends the line by which a peer is told what there was no room for.
+pub(crate) fn encode_no_room(no_room: &NoRoom, out: &mut String) {
+    out.push_str("{\"refused\":");
+    encode_vector(no_room.update.iter().map(|update| (&update.source, update.timestamp)), out);
+    out.push_str(",\"bound\":");
+    JsString::from(no_room.bound.as_str()).write_json(out);
+    out.push_str(",\"limit\":");
+    json::write_number(no_room.limit, out);
     out.push_str("}\n");
 }
 

@@ -19,7 +19,8 @@ pub use tap::Tap;
 
 use crate::json::JsString;
 use crate::label::Label;
-use crate::update::{InvalidUpdate, Update};
+use crate::limits::LimitExceeded;
+use crate::update::{InvalidUpdate, Update, UpdateId};
 use crate::version_vector::VersionVector;
 
 /// What one peer says to another.
@@ -29,6 +30,8 @@ pub(crate) enum Frame {
     Digest(Digest),
     /// A replicated write, or an array that is none.
     Update(Result<Update, InvalidUpdate>),
+    /// An update that exceeds a bound of ours. Nothing of it is kept.
+    Oversized(LimitExceeded),
     /// "I have sent all that you lacked when you announced." `"SYNC"` on the wire.
     HistorySent,
     /// "Of all updates up to here that you did not announce, I have sent you every one, or one that
@@ -37,6 +40,8 @@ pub(crate) enum Frame {
     /// "Of the updates that you sent me in frames I have dealt with the first so many, and what came of
     /// the first so many is durable." Only in frames.
     Acknowledgement { handled: u64, durable: u64 },
+    /// "There was no room here for an update of yours." Only between peers that announced it.
+    NoRoom(NoRoom),
     /// "From here on I speak binary." `"BINARY"` on the wire.
     Switch,
     /// Something that the original ignores too.
@@ -53,6 +58,18 @@ pub(crate) struct Digest {
     pub(crate) metadata: Option<String>,
     /// Absent from peers that speak the original's protocol only.
     pub(crate) extensions: Option<Extensions>,
+    /// The bound for which something of it was passed over.
+    pub(crate) exceeded: Option<LimitExceeded>,
+}
+
+/// An update was refused for a bound. It is for the peer's operator: nothing is decided by it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NoRoom {
+    /// Its name, if it could be read.
+    pub(crate) update: Option<UpdateId>,
+    /// The name of the bound.
+    pub(crate) bound: String,
+    pub(crate) limit: f64,
 }
 
 /// What a peer announces beyond the original's protocol.
@@ -65,6 +82,10 @@ pub(crate) struct Extensions {
     pub(crate) binary: bool,
     /// Whether it reads packs among these, and writes them to whoever says the same.
     pub(crate) zstd: bool,
+    /// Whether it is to be told what there was no room for.
+    pub(crate) refusals: bool,
+    /// Whether it is not to be sent what is superseded, as evidence for version vectors.
+    pub(crate) without_evidence: bool,
     /// What its model is called.
     pub(crate) model: Option<Label>,
     /// Which cluster it belongs to.

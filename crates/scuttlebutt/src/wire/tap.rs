@@ -64,8 +64,9 @@ fn line_of(frame: Frame) -> Option<String> {
         Frame::Acknowledgement { handled, durable } => {
             line = format!("{{\"handled\":{handled},\"durable\":{durable}}}");
         }
+        Frame::NoRoom(no_room) => json_lines::encode_no_room(&no_room, &mut line),
         Frame::Switch => line.push_str(super::binary::SWITCH),
-        Frame::Unknown => return None,
+        Frame::Oversized(_) | Frame::Unknown => return None,
     }
     Some(line)
 }

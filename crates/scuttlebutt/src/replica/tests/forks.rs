@@ -103,7 +103,7 @@ fn a_fork_that_a_later_verdict_shows_is_reported_to_the_session_that_brought_it(
     session.receive(&mut r, NOW, b"[[\"k\",2],100,\"F\",\"later\"]\n").unwrap();
     let question = r.take_questions(1).remove(0);
     r.answer(question.ticket, Trust::Trusted);
-    session.settle(&mut r).unwrap();
+    session.settle(&mut r);
     let events: Vec<_> = std::iter::from_fn(|| session.next_event()).collect();
     assert!(matches!(events[..], [SessionEvent::Forked { is_kept: true, .. }]), "{events:?}");
 }

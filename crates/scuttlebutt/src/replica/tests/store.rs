@@ -36,7 +36,8 @@ fn i3_only_what_is_stored_is_sent_and_announced() {
     set(&mut r, "c", 30.0);
     assert_eq!(r.model().len(), 3, "the application sees it at once");
     assert!(sendable(&r).is_empty() && r.version_vector().is_empty());
-    assert_eq!(r.delta(&VersionVector::new()).next(&r.sources, &r.forks, &r.log).map(|_| ()), None);
+    let mut delta = r.delta(&VersionVector::new());
+    assert_eq!(r.delta_next(&mut delta).map(|_| ()), None);
 
     r.stored(1);
     assert_eq!(sendable(&r), ["R@10"]);

@@ -10,15 +10,17 @@ use crate::version_vector::VersionVector;
 use crate::wire::{DecodeError, Excerpt, Frame, FrameError, json_lines};
 
 use super::pack::{self, PACK_BYTES_MAX};
-use super::{FRAME_EXCESS_BYTES, Kind, SLOTS, unzigzag, varint};
+use super::{FRAME_EXCESS_BYTES, Kind, NO_ROOM, SLOTS, unzigzag, varint};
 
 /// Reads one direction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Decoder {
     /// The beginning of a frame whose end has not arrived.
     partial: Vec<u8>,
-    /// What each slot stands for.
-    slots: Vec<SourceId>,
+    /// How many bytes of a frame that is too long are yet to be passed over.
+    left_over: u64,
+    /// What each slot stands for; nothing where that would exceed a bound.
+    slots: Vec<Option<SourceId>>,
     /// The bits of the last timestamp.
     stamp: u64,
     /// Where the text of an update is put together.
@@ -31,6 +33,19 @@ pub(crate) struct Decoder {
 
 /// The largest text that is kept to be written over by the next.
 const TEXT_KEPT_BYTES_MAX: usize = 4 << 10;
+
+/// What a frame is, and when an update was written, is within so many bytes.
+const BEGINNING_BYTES_MAX: usize = 2 * varint::BYTES_MAX;
+
+/// What has arrived of the frame that comes next.
+enum Front {
+    /// All of it: so many bytes.
+    Whole(usize),
+    /// Not all: at least so many bytes are missing.
+    Missing(usize),
+    /// It is longer than what may be held, and perhaps enough is there to tell what it is.
+    TooLong { len: u64, can_be_told: bool },
+}
 
 impl Decoder {
     /// One that reads packs, or passes over them.
@@ -49,18 +64,26 @@ impl Decoder {
             if let Some(frame) = self.next_unpacked(limits)? {
                 return Ok(Some(frame));
             }
+            let passed = usize::try_from(self.left_over).unwrap_or(usize::MAX).min(input.len());
+            *input = &input[passed..];
+            self.left_over -= passed as u64;
             if input.is_empty() {
                 return Ok(None);
             }
             let frame = if self.partial.is_empty() {
                 let mut rest = *input;
-                match self.frame_len(&mut rest, limits)? {
-                    Some(len) if len <= rest.len() => {
+                match self.front(&mut rest, limits)? {
+                    Front::Whole(len) => {
                         let (body, rest) = rest.split_at(len);
                         *input = rest;
                         self.read(body, limits)?
                     }
-                    _ => {
+                    Front::TooLong { len, can_be_told: true } => {
+                        let beginning = &rest[..BEGINNING_BYTES_MAX];
+                        *input = &rest[BEGINNING_BYTES_MAX..];
+                        self.pass_over(len, beginning, limits)?
+                    }
+                    Front::Missing(_) | Front::TooLong { .. } => {
                         self.partial.extend_from_slice(input);
                         *input = &[];
                         return Ok(None);
@@ -68,21 +91,28 @@ impl Decoder {
                 }
             } else {
                 let mut body = &self.partial[..];
-                let missing = match self.frame_len(&mut body, limits)? {
-                    Some(len) => len - body.len(),
-                    // The length is not whole itself.
-                    None => 1,
+                let missing = match self.front(&mut body, limits)? {
+                    Front::Missing(missing) => missing,
+                    // It is read as soon as it can be told what it is.
+                    Front::Whole(_) | Front::TooLong { .. } => 1,
                 };
                 let (more, rest) = input.split_at(missing.min(input.len()));
                 *input = rest;
                 self.partial.extend_from_slice(more);
                 let mut body = &self.partial[..];
-                if self.frame_len(&mut body, limits)? != Some(body.len()) {
-                    continue;
+                match self.front(&mut body, limits)? {
+                    Front::Whole(_) => {
+                        let start = self.partial.len() - body.len();
+                        let whole = std::mem::take(&mut self.partial);
+                        self.read(&whole[start..], limits)?
+                    }
+                    Front::TooLong { len, can_be_told: true } => {
+                        let start = self.partial.len() - body.len();
+                        let partial = std::mem::take(&mut self.partial);
+                        self.pass_over(len, &partial[start..], limits)?
+                    }
+                    Front::Missing(_) | Front::TooLong { .. } => continue,
                 }
-                let start = self.partial.len() - body.len();
-                let whole = std::mem::take(&mut self.partial);
-                self.read(&whole[start..], limits)?
             };
             if frame.is_some() {
                 return Ok(frame);
@@ -95,12 +125,11 @@ impl Decoder {
         while self.unpacked_at < self.unpacked.len() {
             let unpacked = std::mem::take(&mut self.unpacked);
             let mut rest = &unpacked[self.unpacked_at..];
-            let len = self.frame_len(&mut rest, limits)?.filter(|len| *len <= rest.len());
-            let body = &rest[..len.ok_or(FrameError::Short)?];
+            let body = bytes(&mut rest)?;
             if matches!(Kind::split(number(&mut &*body)?), (Kind::Pack, 0)) {
                 return Err(FrameError::PackInPack.into());
             }
-            self.unpacked_at = unpacked.len() - rest.len() + body.len();
+            self.unpacked_at = unpacked.len() - rest.len();
             let frame = self.read(body, limits)?;
             self.unpacked = unpacked;
             if frame.is_some() {
@@ -129,7 +158,7 @@ impl Decoder {
         let mut rest = body;
         let (kind, slot) = Kind::split(number(&mut rest)?);
         if kind != Kind::Pack && body.len() > frame_bytes_max(limits) {
-            return Err(too_long(limits));
+            return self.pass_over(body.len() as u64, body, limits);
         }
         let frame = match kind {
             Kind::Update => {
@@ -147,6 +176,12 @@ impl Decoder {
             Kind::Source => {
                 self.name(slot, rest, limits)?;
                 return Ok(None);
+            }
+            Kind::Digest if slot == u64::from(NO_ROOM) => {
+                match json_lines::decode_line(rest, limits, &mut RecentSources::default())? {
+                    Some(frame @ Frame::NoRoom(_)) => frame,
+                    _ => return Ok(None),
+                }
             }
             // Of these nothing has a slot.
             _ if slot != 0 => return Ok(None),
@@ -186,27 +221,32 @@ impl Decoder {
         extras: &[u8],
         limits: &Limits,
     ) -> Result<Frame, DecodeError> {
-        let source = self.source(slot)?.clone();
+        let Some(source) = self.source(slot)?.cloned() else {
+            return Ok(Frame::Oversized(source_too_long(limits)));
+        };
         // In a line it stands within the array that is the update.
         let depth = limits.nesting_depth_max.saturating_sub(1);
-        let change = canonical(change, depth, limits)?;
+        let change = match canonical(change, depth, limits) {
+            Err(DecodeError::Limit(exceeded)) => return Ok(Frame::Oversized(exceeded)),
+            change => change?,
+        };
         self.text.clear();
         self.text.push_str(&change);
         self.text.push(',');
         timestamp.write_json(&mut self.text);
         let stamped_len = self.text.len();
         if !extras.is_empty() {
-            let extras = canonical(extras, limits.nesting_depth_max, limits)?;
+            let extras = match canonical(extras, limits.nesting_depth_max, limits) {
+                Err(DecodeError::Limit(exceeded)) => return Ok(Frame::Oversized(exceeded)),
+                extras => extras?,
+            };
             let elements = extras.strip_prefix('[').and_then(|extras| extras.strip_suffix(']'));
             let elements = elements.filter(|elements| !elements.is_empty());
             self.text.push(',');
             self.text.push_str(elements.ok_or(FrameError::Extras)?);
         }
         let parts = UpdateParts { text: &self.text, change_len: change.len(), stamped_len };
-        let update = Update::from_parts(source, timestamp, parts);
-        // Whoever speaks JSON has to be able to take it, too.
-        let is_short = |update: &Update| update.line_len() - 1 <= limits.line_bytes_max;
-        let update = update.filter(is_short).ok_or_else(|| too_long(limits))?;
+        let update = Update::from_parts(source, timestamp, parts).ok_or(FrameError::Short)?;
         if self.text.capacity() > TEXT_KEPT_BYTES_MAX {
             self.text = String::new();
         }
@@ -216,7 +256,12 @@ impl Decoder {
     /// Lets a slot stand for a source. Slots come into use in order, so that they take no more memory
     /// than was sent.
     fn name(&mut self, slot: u64, literal: &[u8], limits: &Limits) -> Result<(), DecodeError> {
-        let source = parse_source(literal, limits)?;
+        let is_short = literal.len() <= limits.source_bytes_max;
+        let source = if is_short { Some(parse_source(literal)?) } else { None };
+        self.put(slot, source)
+    }
+
+    fn put(&mut self, slot: u64, source: Option<SourceId>) -> Result<(), DecodeError> {
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
         let used = self.slots.len();
         if let Some(held) = self.slots.get_mut(slot) {
@@ -229,22 +274,50 @@ impl Decoder {
         Ok(())
     }
 
-    /// The length of the frame at the front of `bytes`, which it goes past; `None` when that itself has not
-    /// arrived whole.
-    fn frame_len(&self, bytes: &mut &[u8], limits: &Limits) -> Result<Option<usize>, DecodeError> {
-        let Some(len) = varint::read(bytes)? else { return Ok(None) };
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+    /// What there is of the frame at the front of `bytes`, whose length it goes past.
+    fn front(&self, bytes: &mut &[u8], limits: &Limits) -> Result<Front, DecodeError> {
+        let Some(len) = varint::read(bytes)? else { return Ok(Front::Missing(1)) };
         // A pack holds several frames, and is no longer than they are.
         let packs = if self.reads_packs { PACK_BYTES_MAX } else { 0 };
-        if len > frame_bytes_max(limits).max(packs) {
-            return Err(too_long(limits));
-        }
-        Ok(Some(len))
+        let len_max = frame_bytes_max(limits).max(packs);
+        Ok(match usize::try_from(len).ok().filter(|len| *len <= len_max) {
+            Some(len) if len <= bytes.len() => Front::Whole(len),
+            Some(len) => Front::Missing(len - bytes.len()),
+            None => Front::TooLong { len, can_be_told: bytes.len() >= BEGINNING_BYTES_MAX },
+        })
     }
 
-    fn source(&self, slot: u64) -> Result<&SourceId, FrameError> {
+    /// Reads what has to be known of a frame that is too long to be held, whose beginning this is, and
+    /// passes over the rest. What is no update cannot be passed over.
+    fn pass_over(
+        &mut self,
+        len: u64,
+        body: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<Frame>, DecodeError> {
+        let mut rest = body;
+        let (kind, slot) = Kind::split(number(&mut rest)?);
+        let frame = match kind {
+            Kind::Update | Kind::UpdateWithExtras => {
+                // The next one is counted from here.
+                self.timestamp(&mut rest)?;
+                self.source(slot)?;
+                Some(Frame::Oversized(line_too_long(limits)))
+            }
+            Kind::Source => {
+                self.put(slot, None)?;
+                None
+            }
+            _ => return Err(line_too_long(limits).into()),
+        };
+        self.left_over = len - body.len() as u64;
+        Ok(frame)
+    }
+
+    /// What a slot stands for; nothing if that exceeds a bound.
+    fn source(&self, slot: u64) -> Result<Option<&SourceId>, FrameError> {
         let slot = usize::try_from(slot).unwrap_or(usize::MAX);
-        self.slots.get(slot).ok_or(FrameError::UnknownSlot)
+        self.slots.get(slot).map(Option::as_ref).ok_or(FrameError::UnknownSlot)
     }
 
     fn timestamp(&mut self, rest: &mut &[u8]) -> Result<Timestamp, FrameError> {
@@ -255,18 +328,21 @@ impl Decoder {
         Ok(timestamp)
     }
 
+    /// Entries beyond a bound are passed over: whoever says less promises less.
     fn vector(&mut self, mut rest: &[u8], limits: &Limits) -> Result<VersionVector, DecodeError> {
         let mut entries = Vec::new();
         while !rest.is_empty() {
             let source = match number(&mut rest)? {
-                0 => parse_source(bytes(&mut rest)?, limits)?,
-                slot => self.source(slot - 1)?.clone(),
+                0 => Some(bytes(&mut rest)?)
+                    .filter(|literal| literal.len() <= limits.source_bytes_max)
+                    .map(parse_source)
+                    .transpose()?,
+                slot => self.source(slot - 1)?.cloned(),
             };
             let timestamp = self.timestamp(&mut rest)?;
-            if entries.len() >= limits.sources_max {
-                return Err(LimitExceeded::new(Bound::Sources, limits.sources_max).into());
-            }
-            entries.push((source, timestamp));
+            entries.extend(
+                source.filter(|_| entries.len() < limits.sources_max).map(|id| (id, timestamp)),
+            );
         }
         Ok(entries.into_iter().collect())
     }
@@ -276,8 +352,12 @@ fn frame_bytes_max(limits: &Limits) -> usize {
     limits.line_bytes_max.saturating_add(FRAME_EXCESS_BYTES)
 }
 
-fn too_long(limits: &Limits) -> DecodeError {
-    LimitExceeded::new(Bound::LineBytes, limits.line_bytes_max).into()
+fn line_too_long(limits: &Limits) -> LimitExceeded {
+    LimitExceeded::new(Bound::LineBytes, limits.line_bytes_max)
+}
+
+fn source_too_long(limits: &Limits) -> LimitExceeded {
+    LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max)
 }
 
 fn number(rest: &mut &[u8]) -> Result<u64, FrameError> {
@@ -311,10 +391,7 @@ fn canonical<'a>(
 }
 
 /// The source whose JSON literal this is.
-fn parse_source(literal: &[u8], limits: &Limits) -> Result<SourceId, DecodeError> {
-    if literal.len() > limits.source_bytes_max {
-        return Err(LimitExceeded::new(Bound::SourceBytes, limits.source_bytes_max).into());
-    }
+fn parse_source(literal: &[u8]) -> Result<SourceId, DecodeError> {
     let literal = str::from_utf8(literal).map_err(|_| FrameError::Source)?;
     let id = JsString::from_json_literal(literal).map_err(|_| FrameError::Source)?;
     Ok(SourceId::new(id).map_err(|_| FrameError::Source)?)

@@ -7,7 +7,7 @@ use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
-use super::{Kind, SLOTS, varint, zigzag};
+use super::{Kind, NO_ROOM, SLOTS, varint, zigzag};
 
 /// Writes one direction.
 #[derive(Clone, Default)]
@@ -73,6 +73,11 @@ impl Encoder {
     /// Appends a digest whose line of JSON this is.
     pub(crate) fn digest(line: &str, out: &mut Vec<u8>) {
         frame(Kind::Digest.with_slot(0), line.trim_end().as_bytes(), out);
+    }
+
+    /// Appends what there was no room for, whose line of JSON this is.
+    pub(crate) fn no_room(line: &str, out: &mut Vec<u8>) {
+        frame(Kind::Digest.with_slot(NO_ROOM), line.trim_end().as_bytes(), out);
     }
 
     /// Appends a mark.

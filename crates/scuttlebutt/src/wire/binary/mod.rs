@@ -21,6 +21,9 @@ pub(crate) const SWITCH: &str = "\"BINARY\"\n";
 /// Sources that a direction can name by number at a time.
 const SLOTS: usize = 1_024;
 
+/// In the place of a slot, this says that a frame of the kind of digests tells of a refusal.
+const NO_ROOM: u16 = 1;
+
 /// A frame may be longer than the line that says the same by no more than this: an update of the
 /// longest line there may be has to fit, whatever its source and timestamp are.
 const FRAME_EXCESS_BYTES: usize = 32;
@@ -38,7 +41,7 @@ enum Kind {
     UpdateWithExtras = 1,
     /// From here on this slot stands for this source.
     Source = 2,
-    /// A digest, as its JSON text.
+    /// A digest, as its JSON text; or another object, which one is said in the place of a slot.
     Digest = 3,
     /// A promise on the way.
     Mark = 4,

@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::model::Register;
+use crate::replica::{Outcome, Replica};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::{Change, Update};
@@ -152,11 +154,12 @@ fn i8_updates_are_bounded_as_in_lines() {
     let fits = Limits { line_bytes_max: line.len(), nesting_depth_max: 3, ..Limits::default() };
     assert_eq!(decode(&[&frame], &fits).expect("fits"), [Frame::Update(Ok(update(line)))]);
     let shorter = Limits { line_bytes_max: line.len() - 1, ..fits.clone() };
-    let error = decode(&[&frame], &shorter).expect_err("too long");
-    assert_eq!(error, LimitExceeded::new(Bound::LineBytes, line.len() - 1).into());
+    let mut replica = Replica::with_limits(source("R"), Register::new(), shorter);
+    let exceeded = LimitExceeded::new(Bound::UpdateBytes, line.len() - 1);
+    assert_eq!(replica.remote_update(1.0, update(line)), Outcome::Full(exceeded));
     let flatter = Limits { nesting_depth_max: 2, ..fits };
-    let error = decode(&[&frame], &flatter).expect_err("too deep");
-    assert_eq!(error, LimitExceeded::new(Bound::NestingDepth, 2).into());
+    let exceeded = LimitExceeded::new(Bound::NestingDepth, 2);
+    assert_eq!(decode(&[&frame], &flatter).expect("frames"), [Frame::Oversized(exceeded)]);
 }
 
 /// A length is a claim; what arrives is what is kept.
@@ -165,6 +168,7 @@ fn i8_a_long_frame_is_not_believed_before_it_comes() {
     let limits = Limits { line_bytes_max: 1_000, ..Limits::default() };
     let mut long = Vec::new();
     varint::write(1_033, &mut long);
+    long.extend_from_slice(&[Kind::Digest as u8; 20]);
     let error = Decoder::default().decode(&mut &long[..], &limits).expect_err("too long");
     assert_eq!(error, LimitExceeded::new(Bound::LineBytes, 1_000).into());
     let mut decoder = Decoder::default();
@@ -173,6 +177,50 @@ fn i8_a_long_frame_is_not_believed_before_it_comes() {
     assert_eq!(decoder.decode(&mut &longest[..], &limits), Ok(None));
     assert!(decoder.held_bytes() <= 16);
     assert!(matches!(decoder.finish(), Err(DecodeError::BrokenOff { .. })));
+}
+
+/// An update that is too long is passed over in little memory, however it is cut, and what follows is
+/// understood: the slots of its frame and of the next, and the timestamps that are counted from its own. So
+/// is a name that is too long for a source, and what is said of it.
+#[test]
+fn i9_what_is_too_long_is_passed_over() {
+    let limits = Limits { line_bytes_max: 300, source_bytes_max: 20, ..Limits::default() };
+    let long = format!("[[\"k\",\"{}\"],20,\"A\"]", "x".repeat(100_000));
+    let signed = format!("[[\"k\",\"{}\"],21,\"A\",\"s\"]", "x".repeat(1_000));
+    let named = format!("[[\"k\",2],22,\"{}\"]", "n".repeat(30));
+    let endless = format!("[[\"k\",2],23,\"{}\"]", "n".repeat(1_000));
+    let said = [r#"[["k",1],10,"A"]"#, &long, &signed, &named, &endless, r#"[["k",3],30,"A"]"#];
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::default();
+    for update in said.map(update) {
+        encoder.update(&update, update.source(), &mut bytes);
+    }
+    let mark = [(source(&"n".repeat(30)), 22.0), (source("A"), 30.0)];
+    let mark = mark.map(|(id, at)| (id, Timestamp::new(at).expect("positive")));
+    encoder.mark(mark.iter().map(|(id, at)| (id, *at)), &mut bytes);
+    let line = Frame::Oversized(LimitExceeded::new(Bound::LineBytes, 300));
+    let id = Frame::Oversized(LimitExceeded::new(Bound::SourceBytes, 20));
+    let expected = [
+        Frame::Update(Ok(update(said[0]))),
+        line.clone(),
+        line,
+        id.clone(),
+        id,
+        Frame::Update(Ok(update(said[5]))),
+        Frame::Mark(mark.into_iter().skip(1).collect()),
+    ];
+    for chunk in [1, 2, 3, 19, 20, 21, 64, 301, 4_096, bytes.len()] {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        for mut part in bytes.chunks(chunk) {
+            while let Some(frame) = decoder.decode(&mut part, &limits).expect("frames") {
+                frames.push(frame);
+            }
+            assert!(decoder.held_bytes() <= 1_024, "{} bytes are held", decoder.held_bytes());
+        }
+        assert_eq!(frames, expected, "in parts of {chunk}");
+        assert_eq!(decoder.finish(), Ok(()));
+    }
 }
 
 #[test]

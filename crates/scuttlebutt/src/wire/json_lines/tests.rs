@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::json::{JsString, JsonErrorKind};
+use crate::limits::LimitExceeded;
 use crate::update::{Change, InvalidUpdate, Update};
 use proptest::prelude::*;
 
@@ -313,7 +314,13 @@ fn bounds_are_named() {
     };
     let bound = |text: &str| match decode(&[text.as_bytes()], &limits) {
         Err(DecodeError::Limit(exceeded)) => Some((exceeded.bound, exceeded.limit)),
-        Ok(_) => None,
+        Ok(frames) => frames.into_iter().find_map(|frame| match frame {
+            Frame::Oversized(exceeded) => Some((exceeded.bound, exceeded.limit)),
+            Frame::Digest(digest) => {
+                digest.exceeded.map(|exceeded| (exceeded.bound, exceeded.limit))
+            }
+            _ => None,
+        }),
         Err(other) => panic!("{text}: {other}"),
     };
     let padded = |length: usize| format!("\"{}\"\n", "x".repeat(length - 2));
@@ -325,11 +332,34 @@ fn bounds_are_named() {
     assert_eq!(bound("[[[[[]]]]]\n"), Some((Bound::NestingDepth, 4)));
     assert_eq!(bound("{\"clock\":{\"a\":1,\"b\":2}}\n"), None);
     assert_eq!(bound("{\"clock\":{\"a\":1,\"b\":2,\"c\":3}}\n"), Some((Bound::Sources, 2)));
-    assert_eq!(bound("{\"mark\":{\"a\":1,\"b\":2,\"c\":3}}\n"), Some((Bound::Sources, 2)));
+    let mark = decode(&[b"{\"mark\":{\"a\":1,\"b\":2,\"c\":3}}\n"], &limits).expect("a mark");
+    assert!(matches!(&mark[..], [Frame::Mark(vector)] if vector.len() == 2), "{mark:?}");
     assert_eq!(bound("{\"clock\":{\"abc\":1}}\n"), None);
     assert_eq!(bound("{\"clock\":{\"abcd\":1}}\n"), Some((Bound::SourceBytes, 5)));
     assert_eq!(bound("{\"clock\":{},\"meta\":1234}\n"), None);
     assert_eq!(bound("{\"clock\":{},\"meta\":12345}\n"), Some((Bound::MetadataBytes, 4)));
+}
+
+/// An update that is too long is passed over to its newline in no memory, however it is cut.
+#[test]
+fn i9_an_update_that_is_too_long_is_passed_over() {
+    let limits = Limits { line_bytes_max: 100, ..Limits::default() };
+    let text = format!(" [[\"k\",\"{}\"],1,\"A\"]\n[[\"k\",1],2,\"A\"]\n", "x".repeat(100_000));
+    for chunk in [1, 99, 100, 101, 4_096, text.len()] {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        for mut part in text.as_bytes().chunks(chunk) {
+            while let Some(frame) = decoder.decode(&mut part, &limits).expect("lines") {
+                frames.push(frame);
+            }
+            assert!(decoder.held_bytes() <= 200);
+        }
+        let exceeded = LimitExceeded::new(Bound::LineBytes, 100);
+        assert!(
+            matches!(&frames[..], [Frame::Oversized(found), Frame::Update(Ok(_))] if *found == exceeded)
+        );
+        assert_eq!(decoder.finish(&limits), Ok(None));
+    }
 }
 
 /// 100 MB without a newline: refused at the bound, and never more than that is held.
@@ -490,10 +520,20 @@ proptest! {
         let metadata = metadata.map(|text| json::canonicalize(text.as_bytes(), Limits::default().text()).unwrap().into_owned());
         let zstd = binary && zstd;
         let extensions =
-            promises.map(|promises| Extensions { promises, binary, zstd, model, cluster, heartbeat_ms });
+            promises.map(|promises| Extensions {
+            promises,
+            binary,
+            zstd,
+            refusals: zstd,
+            without_evidence: binary,
+            model,
+            cluster,
+            heartbeat_ms,
+        });
         let mut line = String::new();
         encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions.as_ref(), &mut line);
-        let expected = Digest { id: Some(id.as_js_string().clone()), vector, metadata, extensions };
+        let id = Some(id.as_js_string().clone());
+        let expected = Digest { id, vector, metadata, extensions, exceeded: None };
         prop_assert_eq!(one(&line), Frame::Digest(expected));
     }
 
