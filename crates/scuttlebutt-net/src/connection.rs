@@ -175,7 +175,6 @@ impl<M: Model> Connection<'_, M> {
                 _ = self.unasked.changed(), if !has_room => {}
                 () = sleep_until(listen_from), if listen_from.is_some() => {}
                 () = at(timeout), if timeout.is_some() => {
-                    // A failure is reported by its event.
                     let _ = self.session.handle_timeout(now_ms());
                 }
                 () = &mut alarm, if due.is_some() => {
@@ -227,8 +226,7 @@ impl<M: Model> Connection<'_, M> {
     fn settle(&mut self) {
         let session = &mut self.session;
         if session.awaits_verdicts() && self.shared.read(|replica| session.has_verdicts(replica)) {
-            // A failure is reported by its event.
-            let _ = self.shared.write(|replica| session.settle(replica));
+            self.shared.write(|replica| session.settle(replica));
         }
     }
 

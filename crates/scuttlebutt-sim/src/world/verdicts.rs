@@ -139,8 +139,7 @@ impl<S: Subject> World<'_, S> {
                     (&mut self.nodes[index].replica, &mut self.links[link].ends[side].session)
                     && session.has_verdicts(replica)
                 {
-                    // No bound of the replica is ever reached here.
-                    let _ = session.settle(replica);
+                    session.settle(replica);
                     self.take_events(link, side);
                     self.pump(link, side);
                     self.cut_if_over(link);

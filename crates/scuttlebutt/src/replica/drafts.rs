@@ -91,11 +91,11 @@ impl<M: Model> Replica<M> {
         if self.own_history.is_awaited(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
-        if let Some(signer) = &self.signer {
-            if *signer.id() != self.id {
-                let (id, signer) = (self.id.clone(), signer.id().clone());
-                return Err(LocalUpdateError::NotTheSigner { id, signer });
-            }
+        if let Some(signer) = &self.signer
+            && *signer.id() != self.id
+        {
+            let (id, signer) = (self.id.clone(), signer.id().clone());
+            return Err(LocalUpdateError::NotTheSigner { id, signer });
         }
         let timestamp = self.clock.tick(now_ms).ok_or(LocalUpdateError::TimeExhausted)?;
         let update = Update::new(change, timestamp, self.id.clone());
