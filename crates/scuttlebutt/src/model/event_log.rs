@@ -66,7 +66,7 @@ impl EventLog {
     /// How much is kept.
     #[must_use]
     pub fn retention(&self) -> Retention {
-        self.retained.as_ref().map_or_else(Retention::default, |(retention, _)| *retention)
+        self.retained.as_ref().map_or_else(Retention::default, Retained::retention)
     }
 
     /// The change that emits the event `name`. `arguments` serializes to an array (a tuple, a

@@ -74,6 +74,10 @@ impl Retained {
         Self { retention, names: BTreeMap::new(), ahead: BTreeSet::new(), now_ms }
     }
 
+    pub(super) fn retention(&self) -> Retention {
+        self.retention
+    }
+
     /// Takes in an event; answers what is let go for it, oldest first: perhaps that event itself.
     pub(super) fn insert(&mut self, update: &Update) -> Vec<Update> {
         if due_ms(update) > self.now_ms {
