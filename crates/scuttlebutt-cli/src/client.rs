@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{Change, Direction, Limits, Mode, Refusal, SessionConfig, VersionVector};
+use scuttlebutt::{
+    Change, Direction, Limits, LocalUpdateError, Mode, Refusal, SessionConfig, VersionVector,
+};
 use scuttlebutt_net::{Address, DeliveryError, Node, Peer, PeerStatus, SessionStatus, UpdateError};
 use tokio::time::Instant;
 
@@ -141,7 +143,12 @@ impl<M: Shown> Client<M> {
         let peer = self.join(SessionConfig::default()).await?;
         let update = match self.node.update(change).await {
             Ok(update) => update,
-            Err(UpdateError::Refused(error)) => return Err(Failure::usage(error.to_string())),
+            Err(UpdateError::Refused(error @ LocalUpdateError::Invalid(_))) => {
+                return Err(Failure::usage(error.to_string()));
+            }
+            Err(UpdateError::Refused(error @ LocalUpdateError::Full(_))) => {
+                return Err(Failure::new(Code::NotAccepted, error.to_string()));
+            }
             Err(error) => return Err(Failure::failed(error.to_string())),
         };
         let delivered = self.node.deliver(&update, &peer);

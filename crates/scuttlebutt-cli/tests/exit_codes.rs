@@ -91,6 +91,64 @@ fn each_code_that_help_promises_is_produced() {
     assert!(promised.is_empty(), "promised and not tested: {promised:?}");
 }
 
+/// A node that is full refuses what is new by the bound's name, soon, and goes on with what it has.
+#[test]
+fn a_full_node_refuses_by_the_name_of_its_bound() {
+    let folder = Folder::new();
+    let key = folder.file("key");
+    done(&["keygen", &key]);
+    for bound in ["updates_max=2", "sources_max=3"] {
+        let (_node, peer) = Running::serve(&["--limit", bound]);
+        let (name, _) = bound.split_once('=').expect("a number");
+        let set = |key: &str| run(&["set", "--peer", &peer, key, "1"]);
+        let begun = std::time::Instant::now();
+        let refused = (0..5).map(|n| set(&format!("k{n}"))).find(|ended| ended.code != Some(0));
+        let refused = refused.expect("it is full");
+        assert_eq!(refused.code, Some(6), "{bound}: {}", refused.err);
+        let said = format!("{peer}: the peer has no room for the update: its bound {name} is ");
+        assert!(refused.err.contains(&said), "{bound}: {}", refused.err);
+        assert!(begun.elapsed() < common::PATIENCE, "{bound}");
+        assert_eq!(done(&["get", "--peer", &peer, "k0"]), "1\n");
+    }
+    // Through its directory the node writes as itself.
+    let dir = folder.file("data");
+    let (_node, _) = Running::serve(&["--data", &dir, "--limit", "updates_max=1"]);
+    done(&["set", "--data", &dir, "k", "1"]);
+    fails(&["set", "--data", &dir, "other", "1"], 6, "updates_max");
+    done(&["set", "--data", &dir, "k", "2"]);
+}
+
+/// What no peer would take is not written either.
+#[test]
+fn a_write_that_is_too_long_is_refused_by_the_name_of_its_bound() {
+    use std::io::{BufRead, BufReader, Write};
+    let folder = Folder::new();
+    let dir = folder.file("data");
+    let (_node, peer) = Running::serve(&["--data", &dir]);
+    // Longer than any argument: said to the control socket as the command would.
+    let mut stream = std::os::unix::net::UnixStream::connect(folder.file("data/control.sock"))
+        .expect("it is there");
+    let value = "x".repeat(17 << 20);
+    writeln!(stream, r#"{{"write":{{"model":"map","change":"[\"k\",\"{value}\"]"}}}}"#)
+        .expect("it reads");
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).expect("it answers");
+    assert!(
+        answer.starts_with(r#"{"refused":"#) && answer.contains("update_bytes_max"),
+        "{answer}"
+    );
+
+    let tight = folder.file("tight");
+    let limits = ["--limit", "update_bytes_max=65536"];
+    let (_tight, tight_peer) = Running::serve(&[&["--data", &tight][..], &limits].concat());
+    let long = "x".repeat(70_000);
+    fails(&["set", "--data", &tight, "-s", "k", &long], 6, "update_bytes_max");
+    fails(&["set", "--peer", &tight_peer, "-s", "k", &long], 6, "update_bytes_max");
+    for place in [&["--data", &dir][..], &["--peer", &peer], &["--peer", &tight_peer]] {
+        assert_eq!(done(&[&["dump"][..], place].concat()), "{}\n");
+    }
+}
+
 /// Commands that print, each with what it needs.
 fn printing(peer: &str, dir: &str, file: &str) -> Vec<Vec<String>> {
     [

@@ -181,6 +181,14 @@ pub enum DeliveryError {
     /// The peer was asked and does not hold it.
     #[error("the peer did not accept the update: it is read-only, or refuses this source")]
     NotAccepted,
+    /// The peer says that it has no room for it. It asks again by itself once it may have.
+    #[error("the peer has no room for the update: its bound {bound} is {limit}")]
+    NoRoom {
+        /// The bound, by the name of its field in [`Limits`](scuttlebutt::Limits).
+        bound: String,
+        /// What it stands at there.
+        limit: f64,
+    },
     /// The peer could not be asked.
     #[error(transparent)]
     Link(#[from] LinkError),

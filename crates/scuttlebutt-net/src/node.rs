@@ -393,18 +393,30 @@ impl<M: Model + Send + 'static> Node<M> {
         let was_told = |status: &PeerStatus| {
             status.state == PeerState::Synced || status.syncs > syncs_before + 1
         };
-        let is_settled = |status: &PeerStatus| {
-            is_confirmed(status) || was_told(status) || status.state == PeerState::Removed
+        let no_room = |status: &PeerStatus| {
+            let said = status.session.as_ref()?.last_refused_by_peer.as_ref()?;
+            let is_it = said.update.as_ref().is_none_or(|refused| *refused == update.id());
+            is_it.then(|| DeliveryError::NoRoom { bound: said.bound.clone(), limit: said.limit })
         };
+        let is_settled = |status: &PeerStatus| {
+            is_confirmed(status)
+                || was_told(status)
+                || no_room(status).is_some()
+                || status.state == PeerState::Removed
+        };
+        let is_answered = |status: &PeerStatus| is_confirmed(status) || no_room(status).is_some();
         loop {
             let settled = status.wait_for(is_settled).await.map(|status| status.clone());
             match settled {
                 Ok(status) if is_confirmed(&status) => return Ok(()),
+                Ok(status) if let Some(no_room) = no_room(&status) => return Err(no_room),
                 Ok(status) if status.state != PeerState::Removed => {}
                 _ => return Err(LinkError::ShutDown.into()),
             }
-            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, status.wait_for(is_confirmed)).await {
-                return Ok(());
+            if let Ok(Ok(status)) =
+                tokio::time::timeout(PATIENCE, status.wait_for(is_answered)).await
+            {
+                return no_room(&status).filter(|_| !is_confirmed(&status)).map_or(Ok(()), Err);
             }
             if !self.engine.shared.read(|replica| replica.is_live(&update.id())) {
                 return Ok(());

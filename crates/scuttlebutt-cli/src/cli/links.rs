@@ -175,6 +175,7 @@ impl LimitChange {
         let size = usize::try_from(value).unwrap_or(usize::MAX);
         match self.name.as_str() {
             "line_bytes_max" => limits.line_bytes_max = size,
+            "update_bytes_max" => limits.update_bytes_max = size,
             "nesting_depth_max" => limits.nesting_depth_max = size,
             "sources_max" => limits.sources_max = size,
             "updates_max" => limits.updates_max = size,
@@ -189,8 +190,8 @@ impl LimitChange {
             "unfinished_bytes_max" => limits.unfinished_bytes_max = size,
             name => {
                 return Err(format!(
-                    "{name} cannot be changed here; what can are line_bytes_max, nesting_depth_max, \
-                     sources_max, updates_max, held_bytes_max, clock_skew_ms_max, \
+                    "{name} cannot be changed here; what can are line_bytes_max, update_bytes_max, \
+                     nesting_depth_max, sources_max, updates_max, held_bytes_max, clock_skew_ms_max, \
                      digest_wait_ms_max, sessions_max, sessions_per_address_max, \
                      handshake_wait_ms_max, write_wait_ms_max, line_wait_ms_max and \
                      unfinished_bytes_max"
