@@ -183,7 +183,7 @@ impl Summary {
             superseded: tally.updates_superseded,
             known: tally.updates_stale,
             invalid: tally.updates_malformed + tally.updates_invalid + imported.skipped,
-            refused: tally.updates_unverified + tally.updates_crowded,
+            refused: tally.updates_unverified + tally.updates_crowded + tally.updates_full,
             first_left_out: skipped.or(refusal),
             early: tally.updates_early,
             accept_at_ms: imported.accept_at_ms,

@@ -116,6 +116,15 @@ fn a_full_node_refuses_by_the_name_of_its_bound() {
     done(&["set", "--data", &dir, "k", "1"]);
     fails(&["set", "--data", &dir, "other", "1"], 6, "updates_max");
     done(&["set", "--data", &dir, "k", "2"]);
+    // Nor is what a file holds beyond that passed over in silence.
+    let file = folder.file("file");
+    std::fs::write(&file, "[[\"j\",1],5,\"A\"]\n\"SYNC\"\n").expect("a file");
+    let full = ["import", &file, "--data", &dir];
+    for import in [&full[..], &[&full[..], &["--skip-invalid"]].concat()] {
+        let ended = run(import);
+        assert!(ended.code == Some(1) && ended.err.contains("updates_max"), "{}", ended.err);
+        assert!(!ended.err.contains("peer"), "{}", ended.err);
+    }
 }
 
 /// What no peer would take is not written either.
