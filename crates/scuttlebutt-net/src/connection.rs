@@ -14,10 +14,12 @@ use scuttlebutt::{CloseReason, Limits, Model, PeerLag, Session, SessionConfig, S
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
+use crate::budget::{BudgetShare, SMALL_PORTION_BYTES};
 use crate::engine::Engine;
 use crate::error::LinkError;
 use crate::long_lines::LongLines;
 use crate::pace::{Pace, Share};
+use crate::peer_log::Begun;
 use crate::shared::{Shared, now_ms};
 use crate::stream::{Halves, Reader, Writer};
 use crate::suspicion::Suspicion;
@@ -41,6 +43,7 @@ pub(crate) async fn drive<M: Model>(
     engine: &Engine<M>,
     halves: Halves,
     config: SessionConfig,
+    begun: Begun,
     shutdown: watch::Receiver<bool>,
     observer: &mut impl Observer,
 ) -> Result<(), LinkError> {
@@ -69,6 +72,7 @@ pub(crate) async fn drive<M: Model>(
         pace: Pace::new(limits),
         suspicion: Suspicion::new(limits),
         unfinished: engine.unfinished.share(),
+        budget: engine.budget.share(begun),
         has_closed_output: false,
         peer_has_ended: false,
     };
@@ -100,6 +104,7 @@ struct Connection<'a, M> {
     pace: Pace,
     suspicion: Suspicion,
     unfinished: Share<'a>,
+    budget: BudgetShare<'a>,
     has_closed_output: bool,
     peer_has_ended: bool,
 }
@@ -115,6 +120,7 @@ impl<M: Model> Connection<'_, M> {
         // Set anew only when it has rung: progress costs no timer.
         let alarm = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(alarm);
+        let mut goes_on = false;
         loop {
             self.settle();
             self.pull();
@@ -131,6 +137,11 @@ impl<M: Model> Connection<'_, M> {
                 }
                 return end;
             }
+            if std::mem::take(&mut goes_on) {
+                // A peer with much to say lets timers and other sessions have their turn; nothing that it said is
+                // held meanwhile.
+                tokio::task::yield_now().await;
+            }
             if self.session.is_output_finished()
                 && self.output.is_empty()
                 && !self.has_closed_output
@@ -143,6 +154,7 @@ impl<M: Model> Connection<'_, M> {
                 self.has_closed_output = true;
                 must_end_by.get_or_insert_with(|| tokio::time::Instant::now() + shutdown_wait);
             }
+            self.budget.set(self.session.held_bytes() + self.output.capacity());
             let timeout = self.session.next_timeout();
             let is_writing = !self.output.is_empty() || self.is_flush_due;
             self.pace.output_waits(is_writing);
@@ -152,7 +164,7 @@ impl<M: Model> Connection<'_, M> {
             {
                 alarm.as_mut().reset(due);
             }
-            let (mut arrived, mut goes_on) = (None, false);
+            let mut arrived = None;
             // Who sends more than can be verified is not read from, so that others have their turn; nor is,
             // for a while, who sends what is refused.
             let has_room = *self.unasked.borrow_and_update() < self.unasked_max;
@@ -174,6 +186,7 @@ impl<M: Model> Connection<'_, M> {
                     if self.output.is_empty() || self.session.awaits_verdicts() => {}
                 _ = self.unasked.changed(), if !has_room => {}
                 () = sleep_until(listen_from), if listen_from.is_some() => {}
+                error = self.budget.exceeded() => return Err(error),
                 () = at(timeout), if timeout.is_some() => {
                     let _ = self.session.handle_timeout(now_ms());
                 }
@@ -197,10 +210,6 @@ impl<M: Model> Connection<'_, M> {
                 goes_on = count > INPUT_BYTES_MIN;
             } else if goes_on {
                 self.take_in().await?;
-            }
-            if goes_on {
-                // A peer with much to say lets timers and other sessions have their turn.
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -236,11 +245,15 @@ impl<M: Model> Connection<'_, M> {
             return;
         }
         self.bell.mark_unchanged();
+        let portion_max = match self.budget.is_tight() {
+            true => self.output_max.min(SMALL_PORTION_BYTES),
+            false => self.output_max,
+        };
         let (session, output) = (&mut self.session, &mut self.output);
         self.shared.read(|replica| {
             if session.has_output(replica) {
                 output.reserve(self.output_last);
-                self.output_last = session.transmit(replica, output, self.output_max);
+                self.output_last = session.transmit(replica, output, portion_max);
             }
         });
         if self.output.is_empty() && self.output.capacity() > INPUT_BYTES_MIN {

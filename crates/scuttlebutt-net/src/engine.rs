@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::budget::Budget;
 use crate::connection;
 use crate::door::{Door, Seat};
 use crate::error::LinkError;
@@ -36,6 +37,7 @@ pub(crate) struct Engine<M> {
     pub(crate) log: Arc<PeerLog>,
     pub(crate) unfinished: Unfinished,
     pub(crate) long_lines: LongLines,
+    pub(crate) budget: Budget,
     /// Who the node is on TLS links, unless a listener says otherwise.
     pub(crate) tls: Tls,
     /// Becomes true once, when everything is to end.
@@ -62,6 +64,7 @@ impl<M: Model> Engine<M> {
             door: Door::new(&limits, log.clone()),
             unfinished: Unfinished::new(limits.unfinished_bytes_max),
             long_lines: LongLines::default(),
+            budget: Budget::new(limits.sessions_bytes_max),
             tls,
             limits,
             shared: Shared::new(replica, own_id, log.clone()),
@@ -134,7 +137,7 @@ impl<M: Model> Engine<M> {
         };
         tokio::select! {
             // Made here, and not before: a future that is moved takes its room twice.
-            ended = connection::drive(self, halves, config, shutdown, &mut recorder)
+            ended = connection::drive(self, halves, config, begun, shutdown, &mut recorder)
                     .instrument(span) => ended?,
             error = struck_off(place.as_ref()) => return Err(error.into()),
         }

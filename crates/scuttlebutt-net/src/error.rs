@@ -144,6 +144,15 @@ pub enum LinkError {
         /// The bound.
         limit: usize,
     },
+    /// Sessions hold more together than they may, and this one held most.
+    #[error(
+        "of all sessions this one held most for its peer, and together they held {limit} bytes, the limit \
+         (Limits::sessions_bytes_max)"
+    )]
+    HeldMost {
+        /// The bound.
+        limit: usize,
+    },
     /// The node was shut down, and the peer did not take the rest in time.
     #[error("shut down before the peer had taken everything")]
     ShutDown,

@@ -13,6 +13,7 @@ pub mod guide;
 mod address;
 mod asking;
 mod backoff;
+mod budget;
 mod builder;
 mod connection;
 mod door;

@@ -141,6 +141,11 @@ pub struct Limits {
     /// MiB. The session that would exceed it ends.
     pub unfinished_bytes_max: usize,
 
+    /// Bytes that a node's sessions hold together on account of their peers, those that it dialled aside: output
+    /// that waits, what peers announced, texts that something has superseded meanwhile. Default 256 MiB. Beyond it
+    /// the session ends that holds most.
+    pub sessions_bytes_max: usize,
+
     /// How long dialling a peer may take, all addresses of its name together, in milliseconds. Default 10
     /// seconds.
     pub dial_wait_ms_max: u64,
@@ -260,6 +265,7 @@ impl Default for Limits {
             write_wait_ms_max: 300_000,
             line_wait_ms_max: 60_000,
             unfinished_bytes_max: 256 << 20,
+            sessions_bytes_max: 256 << 20,
             dial_wait_ms_max: 10_000,
             redial_delay_ms_min: 100,
             redial_delay_ms_max: 30_000,

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use memchr::memrchr;
 use serde::Serialize;
@@ -281,6 +282,18 @@ impl Update {
     /// The bytes of [`change`](Self::change) and more behind them, for whoever looks at its beginning only.
     pub(crate) fn bytes_from_change(&self) -> &[u8] {
         &self.0.slice
+    }
+
+    /// Where in [these bytes](Self::bytes_from_change) `change,timestamp` stands, and where what follows the source
+    /// on the wire.
+    pub(crate) fn extents(&self) -> (Range<usize>, Range<usize>) {
+        let (stamped, extras) = self.split();
+        (0..stamped.len(), stamped.len()..stamped.len() + extras.len())
+    }
+
+    /// How many hold it: this one is one of them.
+    pub(crate) fn holders(&self) -> usize {
+        ThinArc::strong_count(&self.0).max(1)
     }
 
     /// What follows the source on the wire, each element with its comma before it; not looked at.

@@ -10,6 +10,7 @@ mod latency;
 mod lies;
 mod lines;
 mod logs;
+mod memory;
 mod pace;
 mod secrets;
 

@@ -57,6 +57,12 @@ impl Delta {
         delta
     }
 
+    /// What its positions take.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.next.capacity() * size_of::<Reverse<(UpdateId, SourceIndex, bool)>>()
+            + (self.covered.capacity() + self.sides.capacity()) * size_of::<Name>()
+    }
+
     /// The same walk, after all sides of these forks.
     pub(crate) fn beginning_with(mut self, mut covered: Vec<Name>) -> Self {
         covered.reverse();

@@ -375,6 +375,16 @@ impl<M: Model> Replica<M> {
             .collect()
     }
 
+    /// Of a vector, what says more than is announced.
+    pub(crate) fn beyond_own_vector(&self, vector: &VersionVector) -> VersionVector {
+        let announced = |index| self.sources.get(index).announced();
+        let entries = self.sources.numbered(vector);
+        entries
+            .filter(|(_, timestamp, index)| index.and_then(announced) < Some(*timestamp))
+            .map(|(id, timestamp, _)| (id.clone(), timestamp))
+            .collect()
+    }
+
     /// Where the update of this name is held, if it came over a session other than `link`.
     pub(crate) fn relayed_at(
         &self,

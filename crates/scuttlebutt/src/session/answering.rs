@@ -30,6 +30,11 @@ struct Waiting {
 const WAIT_MS_MIN: f64 = 1.0;
 
 impl Answers {
+    /// Entries of the vector that waits.
+    pub(super) fn entries(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.vector.len())
+    }
+
     pub(super) fn due_ms(&self) -> Option<f64> {
         self.waiting.as_ref().map(|_| self.from_ms)
     }

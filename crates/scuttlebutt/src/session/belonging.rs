@@ -52,7 +52,7 @@ impl Session {
 
     /// Whether nothing more is to be said to a peer that is parted with.
     pub(super) fn has_parted(&self) -> bool {
-        self.receiving.has_asked() && self.carried == self.carry.len()
+        self.receiving.has_asked() && self.has_sent_carry()
     }
 
     /// Ends the session if it was only waiting for that.

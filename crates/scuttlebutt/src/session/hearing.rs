@@ -215,7 +215,9 @@ impl Session {
         // Nothing is agreed on by one side alone.
         let agreed = digest.extensions.as_ref().filter(|_| self.config.announces_extensions());
         let promises = agreed.map(|extensions| extensions.promises);
-        self.receiving.digest_received(digest.vector.clone(), promises);
+        self.note_names(&digest.vector);
+        // What is announced here already, no promise adds to.
+        self.receiving.digest_received(replica.beyond_own_vector(&digest.vector), promises);
         self.understands_marks = promises.is_some() && self.config.direction.sends();
         self.tells_refusals = agreed.is_some_and(|extensions| extensions.refusals);
         self.wants_evidence = agreed.is_some_and(|extensions| !extensions.without_evidence);

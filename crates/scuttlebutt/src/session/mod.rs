@@ -11,6 +11,7 @@ mod decoding;
 mod deferring;
 mod event;
 mod hearing;
+mod holding;
 mod packing;
 mod patience;
 mod receiving;
@@ -26,7 +27,7 @@ use crate::model::Model;
 use crate::replica::{Link, Replica};
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
-use crate::wire::{Decoder, Encoder, NoRoom};
+use crate::wire::{Decoder, Encoder, NoRoom, Rest};
 
 pub use acknowledging::PeerLag;
 use acknowledging::{Received, Sent};
@@ -102,6 +103,8 @@ pub struct Session {
     /// short ones.
     carry: Vec<u8>,
     carried: usize,
+    /// What of long updates comes after that.
+    rest: Rest,
     is_digest_due: bool,
     /// A digest of the peer that has not been answered yet.
     unanswered: Option<VersionVector>,
@@ -115,6 +118,8 @@ pub struct Session {
     ahead: VersionVector,
     /// Set once the peer has announced that it understands marks.
     understands_marks: bool,
+    /// What an entry of a vector that the peer announces takes.
+    entry_bytes: usize,
     /// Up to which change of the announced vector the peer has been told.
     told: u64,
     /// The position in the order of arrival from which live updates are sent.
@@ -170,6 +175,7 @@ impl Session {
             sending: Sending::AwaitingDigest,
             carry: Vec::new(),
             carried: 0,
+            rest: Rest::default(),
             is_digest_due: config.announces(),
             unanswered: sends_unasked.then(VersionVector::new),
             answers: Answers::default(),
@@ -178,6 +184,7 @@ impl Session {
             histories_sent: 0,
             ahead: VersionVector::new(),
             understands_marks: false,
+            entry_bytes: 0,
             told: 0,
             cursor: 0,
             has_passed_over: false,
@@ -321,6 +328,7 @@ impl Session {
             return !self.has_parted();
         }
         self.carried < self.carry.len()
+            || !self.rest.is_empty()
             || match &self.sending {
                 Sending::Finished => false,
                 Sending::AwaitingDigest => self.is_digest_due || self.unanswered.is_some(),
@@ -358,6 +366,12 @@ impl Session {
                 }
                 self.carry = Vec::new();
                 self.carried = 0;
+            } else if !self.rest.is_empty() {
+                self.rest.copy(out, left);
+                if !self.rest.is_empty() {
+                    self.tally.lines_split += 1;
+                    break;
+                }
             } else if left == 0 || !self.produce_next(replica, out, left) {
                 break;
             }
@@ -372,8 +386,7 @@ impl Session {
     /// Whether everything was sent and the writing half of the stream is to be closed.
     #[must_use]
     pub fn is_output_finished(&self) -> bool {
-        self.is_closed
-            || matches!(self.sending, Sending::Finished) && self.carried == self.carry.len()
+        self.is_closed || matches!(self.sending, Sending::Finished) && self.has_sent_carry()
     }
 
     /// Whether updates that came over this session wait for verdicts. One whose peer has left is over
@@ -406,7 +419,11 @@ impl Session {
     /// ones. Never more than the longest line there is, and a pack before it.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.carry.len() - self.carried
+        self.carry.len() - self.carried + self.rest.len()
+    }
+
+    fn has_sent_carry(&self) -> bool {
+        self.carried == self.carry.len() && self.rest.is_empty()
     }
 
     /// Bytes that the session holds of a line whose end has not arrived; 0 between lines. Never more
@@ -438,6 +455,7 @@ impl Session {
             sending,
             carry,
             carried,
+            rest,
             is_digest_due,
             unanswered,
             answers,
@@ -446,6 +464,8 @@ impl Session {
             histories_sent,
             ahead,
             understands_marks,
+            // Counts what is held and decides nothing here.
+            entry_bytes: _,
             told,
             cursor,
             has_passed_over,
@@ -472,7 +492,7 @@ impl Session {
             events_max: _,
             tally: _,
         } = self;
-        let bytes = (decoder, decoded, encoder, agreed, received, carry, carried);
+        let bytes = (decoder, decoded, encoder, agreed, received, (carry, carried, rest));
         let owed = (
             is_digest_due,
             (unanswered, answers),

@@ -30,6 +30,13 @@ impl Session {
         let mut frames = Vec::new();
         let mut room = bytes_max;
         while room > 0 && self.produce(replica, &mut frames, room) {
+            if !self.rest.is_empty() {
+                // A long one, of which this is the beginning.
+                let beginning = std::mem::take(&mut self.carry);
+                self.pack(&frames);
+                self.carry.extend_from_slice(&beginning);
+                return true;
+            }
             if frames.len() + self.carry.len() > PACK_BYTES_MAX {
                 // A large one, which comes after what is here.
                 let large = std::mem::take(&mut self.carry);

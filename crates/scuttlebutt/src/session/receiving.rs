@@ -99,6 +99,11 @@ impl Receiving {
         if self.is_void() { VersionVector::new() } else { promise }
     }
 
+    /// Entries of what the peer promises with the end of its history.
+    pub(super) fn pending_entries(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Whether what the peer announces are promises.
     pub(super) fn makes_promises(&self) -> bool {
         self.promises == Some(true)

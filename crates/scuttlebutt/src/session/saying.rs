@@ -9,7 +9,7 @@ use crate::replica::Replica;
 use crate::source::SourceId;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
-use crate::wire::Extensions;
+use crate::wire::{Extensions, LONG_UPDATE_BYTES_MIN, PACK_BYTES_MAX};
 
 impl Session {
     /// Puts the next thing to be said into `out` if it fits into `left` bytes, else into the carry;
@@ -256,11 +256,29 @@ impl Session {
         is_ahead
     }
 
+    /// What may be compressed as a whole is not long.
+    fn long_update_bytes_min(&self) -> usize {
+        match self.is_compressed() {
+            true => LONG_UPDATE_BYTES_MIN.max(PACK_BYTES_MAX),
+            false => LONG_UPDATE_BYTES_MIN,
+        }
+    }
+
     /// Appends an update to `out` if it certainly fits into `left` bytes, else to the carry.
     fn write_update(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>, left: usize) {
         self.sent.updates += u64::from(self.encoder.has_switched());
-        let fits = self.encoder.update_len_max(update, source) <= left;
-        let target = if fits { out } else { &mut self.carry };
-        self.encoder.update(update, source, target);
+        let len_max = self.encoder.update_len_max(update, source);
+        if len_max <= left {
+            self.encoder.update(update, source, out);
+        } else if !self.rest.is_empty() {
+            // The second side of a fork, after a long first one.
+            let mut whole = Vec::new();
+            self.encoder.update(update, source, &mut whole);
+            self.rest.push_bytes(whole);
+        } else if len_max < self.long_update_bytes_min() {
+            self.encoder.update(update, source, &mut self.carry);
+        } else {
+            self.encoder.long_update(update, source, &mut self.carry, &mut self.rest);
+        }
     }
 }

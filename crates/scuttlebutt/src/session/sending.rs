@@ -113,6 +113,12 @@ impl CatchUp {
         }
     }
 
+    /// What the positions take.
+    pub(super) fn held_bytes(&self) -> usize {
+        let progress = self.progress.as_ref().map_or(0, BTreeMap::len);
+        self.delta.held_bytes() + progress * 2 * size_of::<(SourceIndex, Progress)>()
+    }
+
     /// Whether enough was sent since the last mark.
     pub(super) fn is_mark_due(&self) -> bool {
         self.bytes_since_mark >= self.bytes_between_marks

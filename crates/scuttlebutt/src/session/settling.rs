@@ -44,6 +44,11 @@ impl Unsettled {
         self.items.is_empty()
     }
 
+    /// Entries of promises that are held back.
+    pub(super) fn promised_entries(&self) -> usize {
+        self.entries
+    }
+
     pub(super) fn update_waits(&mut self, ticket: Ticket, nth: u64) {
         if self.tickets.insert(ticket) {
             self.items.push_back(Item::Update(ticket, nth));

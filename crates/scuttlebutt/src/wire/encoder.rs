@@ -4,7 +4,7 @@ use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
-use super::{Extensions, NoRoom, binary, json_lines};
+use super::{Extensions, NoRoom, Rest, binary, json_lines};
 
 /// Appends what is said to bytes: lines at first, frames once it has switched to them.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,35 @@ impl Encoder {
         match self {
             Self::Lines => update.write_line(out),
             Self::Frames(frames) => frames.update(update, source, out),
+        }
+    }
+
+    /// As [`update`](Self::update), for a long one: its beginning is appended to `out`, the rest to `rest`.
+    pub(crate) fn long_update(
+        &mut self,
+        update: &Update,
+        source: &SourceId,
+        out: &mut Vec<u8>,
+        rest: &mut Rest,
+    ) {
+        let (stamped, extras) = update.extents();
+        match self {
+            Self::Lines => {
+                out.push(b'[');
+                rest.push_text(update, stamped);
+                rest.push_bytes([b",", source.json_literal().as_bytes()].concat());
+                rest.push_text(update, extras);
+                rest.push_bytes(b"]\n".to_vec());
+            }
+            Self::Frames(frames) => {
+                frames.update_head(update, source, out);
+                rest.push_text(update, 0..update.change_bytes().len());
+                if !extras.is_empty() {
+                    rest.push_bytes(b"[".to_vec());
+                    rest.push_text(update, extras.start + 1..extras.end);
+                    rest.push_bytes(b"]".to_vec());
+                }
+            }
         }
     }
 

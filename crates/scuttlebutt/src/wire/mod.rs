@@ -9,12 +9,14 @@ mod decoder;
 mod encoder;
 mod error;
 mod json_lines;
+mod rest;
 mod tap;
 
 pub(crate) use binary::pack::{IS_AVAILABLE as CAN_PACK, PACK_BYTES_MAX, write as pack};
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 pub use error::{DecodeError, Excerpt, Foreign, FrameError};
+pub(crate) use rest::{LONG_UPDATE_BYTES_MIN, Rest};
 pub use tap::Tap;
 
 use crate::json::JsString;

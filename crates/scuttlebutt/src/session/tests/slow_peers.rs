@@ -110,3 +110,61 @@ fn output_that_is_there_can_be_had() {
         }
     }
 }
+
+#[test]
+fn i8_a_long_update_is_sent_from_where_it_lies() {
+    const LONG: usize = 1 << 20;
+    for config in ours() {
+        let (mut a, mut b) = (replica("A"), replica("B"));
+        let long =
+            |n: u32| format!(r#"[["k{n}","{}"],{},"C","signature"]"#, "v".repeat(LONG), n + 1);
+        for n in 0..2 {
+            apply(&mut a, &long(n));
+        }
+        let mut to_b = new_session(&mut a, config.clone());
+        let mut to_a = new_session(&mut b, config);
+        let mut wire = Vec::new();
+        let mut is_superseded = false;
+        while to_b.has_output(&a) || to_a.has_output(&b) {
+            wire.clear();
+            to_b.transmit(&a, &mut wire, 1_000);
+            assert!(
+                to_b.held_bytes() < LONG / 4 * 3 || is_superseded,
+                "{} bytes",
+                to_b.held_bytes()
+            );
+            to_a.receive(&mut b, NOW, &wire).unwrap();
+            if to_b.buffered_bytes() > LONG / 2 && !is_superseded {
+                // What was begun is sent to its end.
+                is_superseded = true;
+                apply(&mut a, r#"[["k0",0],10,"C"]"#);
+                assert!(to_b.held_bytes() > LONG / 4 * 3, "now it alone holds it");
+                to_b.transmit(&a, &mut wire, usize::MAX / 2);
+                to_a.receive(&mut b, NOW, &wire[1_000.min(wire.len())..]).unwrap();
+            }
+            wire.clear();
+            to_a.transmit(&b, &mut wire, 1_000);
+            to_b.receive(&mut a, NOW, &wire).unwrap();
+        }
+        assert!(is_superseded);
+        assert_eq!(a.model().to_json(), b.model().to_json());
+        assert_eq!(a.version_vector(), b.version_vector());
+    }
+}
+
+#[test]
+fn i8_what_a_peer_announces_is_held_as_far_as_it_goes_beyond() {
+    let mut r = replica("R");
+    let mut clock = String::new();
+    for n in 0..1_000 {
+        apply(&mut r, &format!(r#"[["k{n}",1],10,"S{n}"]"#));
+        clock.push_str(&format!("\"S{n}\":10,"));
+        r.promise_entry(&source(&format!("S{n}")), Timestamp::new(10.0).unwrap());
+    }
+    let mut session = new_session(&mut r, plain());
+    let digest = format!("{{\"clock\":{{{}\"T\":5}}}}\n", clock);
+    session.receive(&mut r, NOW, digest.as_bytes()).unwrap();
+    said(&mut session, &r);
+    events(&mut session);
+    assert!(session.held_bytes() < 2_000, "{} bytes", session.held_bytes());
+}

@@ -43,6 +43,18 @@ impl Encoder {
     /// Appends an update of `source`, which is given apart so that each is always the same copy in
     /// memory.
     pub(crate) fn update(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>) {
+        self.update_head(update, source, out);
+        out.extend_from_slice(update.change_bytes());
+        let extras = update.extras_bytes();
+        if !extras.is_empty() {
+            out.push(b'[');
+            out.extend_from_slice(&extras[1..]);
+            out.push(b']');
+        }
+    }
+
+    /// Appends what stands before the change.
+    pub(crate) fn update_head(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>) {
         let slot = self.slot_or_name(source, out);
         let stamp = self.stamp(update.timestamp());
         let (change, extras) = (update.change_bytes(), update.extras_bytes());
@@ -52,7 +64,6 @@ impl Encoder {
             varint::write(len as u64, out);
             varint::write(head, out);
             varint::write(stamp, out);
-            out.extend_from_slice(change);
         } else {
             let head = Kind::UpdateWithExtras.with_slot(slot);
             let change_len = change.len() as u64;
@@ -63,10 +74,6 @@ impl Encoder {
             varint::write(head, out);
             varint::write(stamp, out);
             varint::write(change_len, out);
-            out.extend_from_slice(change);
-            out.push(b'[');
-            out.extend_from_slice(&extras[1..]);
-            out.push(b']');
         }
     }
 
