@@ -35,8 +35,8 @@ fn readers_of_a_long_update_that_stop_reading_share_it() {
 
 #[test]
 fn vectors_of_peers_share_one_bound() {
-    const SOURCES: usize = 50_000;
-    let (serve, address) = Running::serve(&["--limit", "sessions_bytes_max=40000000"]);
+    const SOURCES: usize = 30_000;
+    let (serve, address) = Running::serve(&["--limit", "sessions_bytes_max=20000000"]);
     done(&["set", "--peer", &address, "k", "1"]);
     let before = held_bytes(&serve);
     let clock: Vec<_> = (0..SOURCES).map(|source| format!("\"source{source}\":1")).collect();
@@ -48,10 +48,11 @@ fn vectors_of_peers_share_one_bound() {
         let _ = liar.write_all(digest.as_bytes());
         liars.push(liar);
     }
+    // They are read one at a time, which takes a while where nothing is optimised.
+    std::thread::sleep(Duration::from_secs(8));
     serve.wait_for_log("this one held most");
-    std::thread::sleep(Duration::from_secs(3));
     let grown = held_bytes(&serve).saturating_sub(before);
-    assert!(grown < 100 << 20, "{} MiB", grown >> 20);
+    assert!(grown < 70 << 20, "{} MiB", grown >> 20);
     assert_eq!(done(&["get", "--peer", &address, "k"]), "1\n");
     drop(liars);
 }
