@@ -298,9 +298,11 @@ impl<M: Model> Connection<'_, M> {
         let (session, limits) = (&mut self.session, self.limits);
         let mut portion = &self.input[start..portion_end];
         let lines = session.tally().lines_received;
-        while !portion.is_empty() {
+        let mut has_more = true;
+        while has_more {
             let long = session.unfinished_bytes();
-            self.long_lines.read(long, || session.decode(&mut portion, limits)).await;
+            let decode = || session.decode(&mut portion, limits);
+            has_more = self.long_lines.read(long, decode).await;
             if session.has_decoded() {
                 // A failure is reported by its event, after those that came before it.
                 let _ = self.shared.write(|replica| session.apply(replica, now_ms()));

@@ -19,7 +19,7 @@ impl Default for LongLines {
 
 impl LongLines {
     /// Reads, with so many bytes of a line there already.
-    pub(crate) async fn read(&self, bytes: usize, read: impl FnOnce()) {
+    pub(crate) async fn read<T>(&self, bytes: usize, read: impl FnOnce() -> T) -> T {
         if bytes < LONG_LINE_BYTES_MIN {
             return read();
         }

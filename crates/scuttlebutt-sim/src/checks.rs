@@ -9,6 +9,7 @@ use scuttlebutt::{
     Direction, ForkProof, Model, Replica, SourceId, Timestamp, Update, UpdateId, VersionVector,
 };
 
+use crate::original::Original;
 use crate::subject::Subject;
 use crate::truth::Truth;
 use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, UNJUDGED_MAX, World, limits};
@@ -44,9 +45,7 @@ impl<S: Subject> World<'_, S> {
         self.note_hidden(index);
         self.check_changes(index)?;
         self.check_bounds(index)?;
-        // What superseded something on its way to a peer without promises follows later on the same
-        // link; until then such a peer has a gap, as the original's have.
-        if !self.is_tainted && self.scenario.originals == 0 {
+        if !self.is_tainted {
             self.check_no_gaps(index)?;
         }
         Ok(())
@@ -118,6 +117,7 @@ impl<S: Subject> World<'_, S> {
                 uncovered.extend(missing.filter(|update| !replica.is_live(&update.id())));
             }
         }
+        uncovered.retain(|update| !self.truth.was_skipped_by_originals(&update.id()));
         if let Some(update) = first_lost(self.subject, replica, uncovered, &self.truth) {
             let at = vector.timestamp(update.source());
             return self.violation(format!(
@@ -128,6 +128,51 @@ impl<S: Subject> World<'_, S> {
         }
         self.nodes[index].checked = vector;
         Ok(())
+    }
+
+    /// One of the original's kind has taken in what `sender` sent it, with the clock of that source at
+    /// `before`. Where its clock went past an update
+    /// that it neither holds nor holds a superseder of, it says more than it has until that has come: a
+    /// history leaves out what is superseded, and it passes on the lines of one as they come.
+    pub(crate) fn note_skipped(
+        &mut self,
+        index: usize,
+        sender: usize,
+        before: Option<Timestamp>,
+        taken: &Update,
+    ) {
+        let Some(original) = self.nodes[index].original.as_ref().filter(|_| !self.is_tainted)
+        else {
+            return;
+        };
+        let passed = self.truth.between(taken.source(), before, taken.timestamp());
+        // A removal adds nothing where there was nothing: whether it holds what superseded one shows only
+        // beside a value that the removal would remove.
+        let is_lost = |passed: &&Update| {
+            let key = passed.change().strip_suffix("null]");
+            let is_removed = |other: &&Update| {
+                other.cmp_order(passed).is_lt()
+                    && key.and_then(|key| other.change().strip_prefix(key)) != Some("null]")
+                    && key.is_some_and(|key| other.change().starts_with(key))
+            };
+            let removed = self.truth.all().find(is_removed);
+            let mut held = joined(original.history().chain(removed));
+            let shown = self.subject.expected(&held);
+            held.push(passed);
+            held.sort_by(|a, b| a.cmp_order(b));
+            self.subject.expected(&held) != shown
+        };
+        let passed = passed.filter(|passed| !original.holds(&passed.id()));
+        let skipped: BTreeSet<_> = passed.filter(is_lost).map(Update::id).collect();
+        if skipped.is_empty() {
+            return;
+        }
+        self.coverage.hit(match self.nodes[sender].kind {
+            NodeKind::Original => "state: an original skipped what an original had left out",
+            _ => "state: an original skipped what we had left out",
+        });
+        self.note(format_args!("node {index} skips {skipped:?}"));
+        self.truth.note_skipped(skipped);
     }
 
     /// I3: what a node acknowledged, or sent of its own, it has after a crash.
@@ -168,6 +213,10 @@ impl<S: Subject> World<'_, S> {
                 // What waits is as good as held.
                 updates.extend(self.nodes[index].heard_of.clone());
             }
+            let originals = self.nodes[index].original.as_ref();
+            for update in originals.into_iter().flat_map(Original::history) {
+                updates.insert(update.id(), update.clone());
+            }
         }
         updates
     }
@@ -186,6 +235,17 @@ impl<S: Subject> World<'_, S> {
         let updates: Vec<&Update> = survivors.values().collect();
         let expected = self.subject.expected(&updates);
         for index in 0..self.nodes.len() {
+            if let Some(original) = &self.nodes[index].original {
+                // What it drops of sources that nobody promised is as if it had it.
+                let (excused, owed): (Vec<&Update>, Vec<&Update>) =
+                    updates.iter().partition(|update| self.truth.was_released(update.source()));
+                let holder = Excused { original, excused };
+                if let Some(update) = first_lost(self.subject, &holder, owed, &self.truth) {
+                    return self.violation(format!(
+                        "I1: node {index}, of the original's kind, never got {update:?}"
+                    ));
+                }
+            }
             let is_told = self.nodes[index].kind != NodeKind::OneWay(Direction::SendOnly);
             let Some(replica) = self.nodes[index].replica.as_ref().filter(|_| is_told) else {
                 continue;
@@ -374,22 +434,65 @@ fn joined<'u>(updates: impl Iterator<Item = &'u Update>) -> Vec<&'u Update> {
     updates
 }
 
+/// Whoever holds updates, of our kind or of the original's.
+trait Holder {
+    /// Whether it holds this one, and nothing that supersedes it.
+    fn holds(&self, id: &UpdateId) -> bool;
+    /// All of these.
+    fn held(&self) -> Vec<&Update>;
+}
+
+impl<M: Model> Holder for Replica<M> {
+    fn holds(&self, id: &UpdateId) -> bool {
+        self.is_live(id)
+    }
+
+    fn held(&self) -> Vec<&Update> {
+        self.updates_since(&VersionVector::new()).collect()
+    }
+}
+
+impl<M: Model> Holder for Original<M> {
+    fn holds(&self, id: &UpdateId) -> bool {
+        Original::holds(self, id)
+    }
+
+    fn held(&self) -> Vec<&Update> {
+        self.history().collect()
+    }
+}
+
+/// One of the original's kind, as if it had these as well.
+struct Excused<'a, M> {
+    original: &'a Original<M>,
+    excused: Vec<&'a Update>,
+}
+
+impl<M: Model> Holder for Excused<'_, M> {
+    fn holds(&self, id: &UpdateId) -> bool {
+        self.original.holds(id)
+    }
+
+    fn held(&self) -> Vec<&Update> {
+        self.original.held().into_iter().chain(self.excused.iter().copied()).collect()
+    }
+}
+
 /// The first of these updates that a replica neither holds nor holds a superseder of, and that is not
 /// hidden or superseded by what is.
 fn first_lost<'t, S: Subject>(
     subject: &S,
-    replica: &Replica<S::Model>,
+    holder: &impl Holder,
     updates: Vec<&'t Update>,
     truth: &Truth,
 ) -> Option<&'t Update> {
     let is_missing =
-        |update: &&Update| !replica.is_live(&update.id()) && !truth.is_hidden(&update.id());
+        |update: &&Update| !holder.holds(&update.id()) && !truth.is_hidden(&update.id());
     let missing: Vec<&Update> = updates.into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         return None;
     }
-    let nothing = VersionVector::new();
-    let held = joined(replica.updates_since(&nothing).chain(truth.hidden()));
+    let held = joined(holder.held().into_iter().chain(truth.hidden()));
     let shown = subject.expected(&held);
     let shows_more = |missing: &[&Update]| {
         let mut with = [held.as_slice(), missing].concat();

@@ -24,6 +24,8 @@ mod coverage;
 mod disk;
 mod hostile;
 mod link;
+mod order;
+mod original;
 mod run;
 mod scenario;
 pub mod small_worlds;

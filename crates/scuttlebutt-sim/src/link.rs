@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use scuttlebutt::Session;
 
+use crate::order::Order;
+
 /// Where a link ends; index 0 and 1.
 pub(crate) type Side = usize;
 
@@ -35,6 +37,8 @@ pub(crate) struct End {
     pub(crate) pipe: VecDeque<Vec<u8>>,
     /// Bytes on the way.
     pub(crate) in_flight: usize,
+    /// What has left here.
+    pub(crate) order: Order,
     /// A hostile peer has switched to frames.
     pub(crate) has_sent_frames: bool,
     /// When the last of them arrives.

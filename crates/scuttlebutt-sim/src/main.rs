@@ -37,6 +37,9 @@ struct Options {
     /// Run each seed twice, and fail when the two runs differ
     #[arg(long)]
     twice: bool,
+    /// Go on after a seed that fails, and count those that do
+    #[arg(long, conflicts_with = "seed")]
+    keep_going: bool,
     /// Print who sent what to whom
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -121,7 +124,7 @@ fn many(options: &Options) -> ExitCode {
     }
     let begun = Instant::now();
     let next = AtomicU64::new(0);
-    let has_failed = AtomicBool::new(false);
+    let failed = AtomicU64::new(0);
     let total = Mutex::new(Totals::default());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -132,18 +135,18 @@ fn many(options: &Options) -> ExitCode {
                     else {
                         break;
                     };
-                    if has_failed.load(Ordering::Relaxed) {
+                    if !options.keep_going && failed.load(Ordering::Relaxed) > 0 {
                         break;
                     }
                     let report = run(Scenario::from_seed(seed), false);
                     if options.twice
                         && run(Scenario::from_seed(seed), false).trace_hash != report.trace_hash
                     {
-                        has_failed.store(true, Ordering::Relaxed);
+                        failed.fetch_add(1, Ordering::Relaxed);
                         println!("seed {seed} FAILED: two runs of it differ");
                     }
                     if let Some(violation) = &report.violation {
-                        has_failed.store(true, Ordering::Relaxed);
+                        failed.fetch_add(1, Ordering::Relaxed);
                         println!(
                             "seed {seed} FAILED after {} virtual ms: {}\nreplay: cargo xtask sim \
                              --seed {seed}   (--shrink makes it smaller, --trace tells all)",
@@ -165,7 +168,9 @@ fn many(options: &Options) -> ExitCode {
         println!("FAILED: never happened: {}", missing.join(", "));
         return ExitCode::FAILURE;
     }
-    if has_failed.load(Ordering::Relaxed) {
+    let failed = failed.into_inner();
+    if failed > 0 {
+        println!("FAILED: {failed} seeds");
         return ExitCode::FAILURE;
     }
     println!("all passed");

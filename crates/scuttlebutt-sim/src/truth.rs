@@ -18,6 +18,11 @@ pub(crate) struct Truth {
     hidden: BTreeMap<UpdateId, Vec<Update>>,
     /// What a source signed under one name, and shows as it likes.
     forks: Vec<[Update; 2]>,
+    /// Updates that the clock of one of the original's kind went past before it had what superseded them.
+    skipped_by_originals: BTreeSet<UpdateId>,
+    /// Sources of which one of the original's kind was sent something that nobody had promised: it drops
+    /// what comes late of them.
+    released: BTreeSet<SourceId>,
     newest: Option<Timestamp>,
 }
 
@@ -78,6 +83,10 @@ impl Truth {
             .map(|(_, update)| update)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Update> {
+        self.by_source.values().flat_map(BTreeMap::values)
+    }
+
     pub(crate) fn of(&self, source: &SourceId) -> impl Iterator<Item = &Update> {
         self.between(source, None, Timestamp::MAX)
     }
@@ -114,6 +123,22 @@ impl Truth {
 
     pub(crate) fn forks(&self) -> &[[Update; 2]] {
         &self.forks
+    }
+
+    pub(crate) fn note_released(&mut self, source: &SourceId) {
+        self.released.insert(source.clone());
+    }
+
+    pub(crate) fn was_released(&self, source: &SourceId) -> bool {
+        self.released.contains(source)
+    }
+
+    pub(crate) fn note_skipped(&mut self, ids: BTreeSet<UpdateId>) {
+        self.skipped_by_originals.extend(ids);
+    }
+
+    pub(crate) fn was_skipped_by_originals(&self, id: &UpdateId) -> bool {
+        self.skipped_by_originals.contains(id)
     }
 
     /// The updates that nobody may be held to have.

@@ -243,8 +243,11 @@ impl Import {
         if !is_ended && !is_too_long {
             return Ok(());
         }
-        let line = std::mem::take(&mut self.begun);
+        let mut line = std::mem::take(&mut self.begun);
         self.is_skipping = !is_ended;
+        if !is_ended {
+            line.push(b'\n');
+        }
         self.receive_line(replica, now_ms, &line)
     }
 
@@ -412,7 +415,7 @@ mod tests {
                 import.receive(&mut replica, 1_000.0, portion).unwrap();
             }
             let imported = import.finish(&mut replica, 1_000.0).unwrap();
-            assert_eq!(imported.skipped, 1);
+            assert!(matches!(imported.refused, Some((1, Refusal::Full { .. }))), "{imported:?}");
             assert_eq!(replica.model().to_json(), r#"{"j":1}"#);
         }
     }

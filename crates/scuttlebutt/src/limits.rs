@@ -96,6 +96,12 @@ pub struct Limits {
     /// Default 4,096. Further ones the peer is sent all the same.
     pub relay_repeated_max: usize,
 
+    /// How long an update of which nobody has promised that nothing is missing before it waits until a
+    /// peer of the original's kind is sent it all the same, in milliseconds. Default 1,000. Promises
+    /// follow within a round trip; they stay out where a writer announces nothing, or where whoever could
+    /// promise is gone. Such a peer drops what comes late, so a shorter wait may cost it older updates.
+    pub unpromised_wait_ms_max: f64,
+
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
     /// dropped, except the one that says why the session closed; state never depends on them.
     pub session_events_max: usize,
@@ -254,6 +260,7 @@ impl Default for Limits {
             ask_again_ms_max: 900_000.0,
             relay_wait_ms_max: 20.0,
             relay_repeated_max: 4_096,
+            unpromised_wait_ms_max: 1_000.0,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
             sources_compared_per_second_max: 20_000,

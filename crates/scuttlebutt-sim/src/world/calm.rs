@@ -73,8 +73,8 @@ impl<S: Subject> World<'_, S> {
         let is_quiet = (0..self.links.len())
             .all(|link| self.links[link].is_gone || self.links[link].is_up && self.is_quiet(link));
         // What could not even wait is asked for again within a second; what is held back from a peer is
-        // sent at the next ticks.
-        let soon_ms = if self.scenario.verdicts.is_some() { 2_000.0 } else { 500.0 };
+        // sent within a second as well.
+        let soon_ms = if self.scenario.verdicts.is_some() { 2_000.0 } else { 1_000.0 };
         let is_waiting = self.links.iter().filter(|link| link.is_up).any(|link| {
             link.ends.iter().zip(link.nodes).any(|(end, index)| {
                 let due = end.session.as_ref().and_then(scuttlebutt::Session::next_timeout);
@@ -119,11 +119,13 @@ impl<S: Subject> World<'_, S> {
         for ((_, nth), event) in self.events.split_off(&(by_us, 0)) {
             self.events.insert((by_us, nth), event);
         }
+        let originals = self.nodes.iter().filter_map(|node| node.original.as_ref());
         let newest = self
             .nodes
             .iter()
             .filter_map(|node| node.replica.as_ref())
-            .flat_map(|replica| replica.updates_since(&VersionVector::new()).last())
+            .flat_map(|replica| replica.updates_since(&VersionVector::new()).last().cloned())
+            .chain(originals.flat_map(|original| original.history().last().cloned()))
             .map(|update| update.timestamp().as_millis())
             .fold(EPOCH_MS, f64::max);
         let base = newest - self.now_us as f64 / 1_000.0 + 1.0;
@@ -157,7 +159,7 @@ impl<S: Subject> World<'_, S> {
     pub(crate) fn relays(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.nodes.len()).filter(|index| {
             let node = &self.nodes[*index];
-            node.replica.is_some() && matches!(node.kind, NodeKind::Ours | NodeKind::Original)
+            node.is_running() && matches!(node.kind, NodeKind::Ours | NodeKind::Original)
         })
     }
 

@@ -24,6 +24,7 @@ use crate::chance::Chance;
 use crate::coverage::Coverage;
 use crate::disk::SimulatedDisk;
 use crate::link::{Link, Side};
+use crate::original::Original;
 use crate::scenario::{Scenario, Topology};
 use crate::subject::Subject;
 use crate::timeline::Timeline;
@@ -63,6 +64,8 @@ pub(crate) struct Node<M> {
     compresses: bool,
     /// Absent while it is down, and at hostile nodes.
     pub(crate) replica: Option<Replica<M>>,
+    /// What one of the original's kind has in its place.
+    pub(crate) original: Option<Original<M>>,
     pub(crate) disk: Option<SimulatedDisk>,
     /// Changes of the announced vector that the disk has.
     vector_changes: u64,
@@ -102,6 +105,13 @@ pub(crate) struct Node<M> {
     unread: Vec<(usize, u64, Side)>,
     /// What a hostile node has heard, to say again.
     heard: Vec<u8>,
+}
+
+impl<M> Node<M> {
+    /// Whether it is up, and has something to say that is true.
+    pub(crate) fn is_running(&self) -> bool {
+        self.replica.is_some() || self.original.is_some()
+    }
 }
 
 enum Event {
@@ -192,6 +202,8 @@ pub(crate) struct World<'s, S: Subject> {
     /// A transfer of a peer without promises broke off, or somebody lied: what vectors say is no
     /// longer what this implementation alone answers for.
     pub(crate) is_tainted: bool,
+    /// What left out of order, until it is told.
+    pub(crate) out_of_order: Option<String>,
     pub(crate) timeline: Timeline,
     next_sample_us: u64,
     pub(crate) bytes_sent: u64,
@@ -250,6 +262,7 @@ impl<'s, S: Subject> World<'s, S> {
                 speaks_binary: tongue.happens(scenario.binary),
                 compresses: packer.happens(0.5),
                 replica: None,
+                original: None,
                 disk: None,
                 vector_changes: 0,
                 is_rest_planned: false,
@@ -292,6 +305,7 @@ impl<'s, S: Subject> World<'s, S> {
             // Who passes the original's protocol on vouches for each line by passing it on, also for
             // those of a source that keeps no order.
             is_tainted: scenario.liars || scenario.hostiles > 0 && scenario.originals > 0,
+            out_of_order: None,
             timeline: Timeline::default(),
             next_sample_us: 0,
             bytes_sent: 0,
@@ -301,7 +315,8 @@ impl<'s, S: Subject> World<'s, S> {
         };
         for node in 0..world.nodes.len() {
             if world.nodes[node].kind != NodeKind::Hostile {
-                if world.chance.happens(world.scenario.disks) {
+                let has_disk = world.chance.happens(world.scenario.disks);
+                if has_disk && world.nodes[node].kind != NodeKind::Original {
                     let id = world.fresh_id(node);
                     world.nodes[node].disk = Some(SimulatedDisk::new(id));
                 }
@@ -341,7 +356,7 @@ impl<'s, S: Subject> World<'s, S> {
         let ((at, _), event) = self.events.pop_first()?;
         self.sample_until(at);
         self.now_us = at;
-        Some(match event {
+        let checked = match event {
             Event::Write(node) => self.write(node),
             Event::Deliver { link, epoch, to } => self.deliver(link, epoch, to),
             Event::End { link, epoch, to } => self.deliver_end(link, epoch, to),
@@ -371,7 +386,12 @@ impl<'s, S: Subject> World<'s, S> {
             Event::Trick { link, epoch, from } => self.trick(link, epoch, from),
             Event::Tick => return self.tick(),
             Event::Calm => self.calm(),
-        })
+        };
+        Some(
+            checked.and_then(|()| {
+                self.out_of_order.take().map_or(Ok(()), |what| self.violation(what))
+            }),
+        )
     }
 
     // Time.
@@ -408,7 +428,7 @@ impl<'s, S: Subject> World<'s, S> {
         self.note(what);
     }
 
-    fn note(&mut self, what: std::fmt::Arguments<'_>) {
+    pub(crate) fn note(&mut self, what: std::fmt::Arguments<'_>) {
         self.trace.note(self.now_us, what);
     }
 

@@ -1,10 +1,12 @@
 //! How bytes travel: links come up and are cut, sessions are pulled and fed.
 
-use scuttlebutt::{CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{
+    CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent, UpdateId,
+};
 
 use super::{Checked, Event, Node, NodeKind, World, limits};
 use crate::chance::Chance;
-use crate::link::{Link, Side, other};
+use crate::link::{End, Link, Side, other};
 use crate::scenario::Topology;
 use crate::subject::Subject;
 
@@ -55,7 +57,7 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn connect(&mut self, link: usize, epoch: u64) -> Checked {
         let nodes = self.links[link].nodes;
         let is_present = |node: &Node<S::Model>| {
-            !node.is_lost && (node.replica.is_some() || node.kind == NodeKind::Hostile)
+            !node.is_lost && (node.is_running() || node.kind == NodeKind::Hostile)
         };
         if self.links[link].epoch != epoch
             || self.links[link].is_up
@@ -70,6 +72,11 @@ impl<S: Subject> World<'_, S> {
             let now_ms = self.wall_ms(index);
             if self.nodes[index].kind == NodeKind::Hostile {
                 self.schedule(self.now_us, Event::Trick { link, epoch, from: side });
+                continue;
+            }
+            if let Some(original) = &mut self.nodes[index].original {
+                self.coverage.hit("peer: original");
+                original.connect((link, side));
                 continue;
             }
             let config = self.config(index);
@@ -89,19 +96,12 @@ impl<S: Subject> World<'_, S> {
             compress: compresses,
             ..SessionConfig::default()
         };
-        match self.nodes[index].kind {
-            NodeKind::Original => {
-                self.coverage.hit("peer: original");
-                config.announce_extensions = false;
-            }
-            NodeKind::OneWay(direction) => {
-                self.coverage.hit(match direction {
-                    Direction::SendOnly => "peer: only sends",
-                    _ => "peer: only receives",
-                });
-                config.direction = direction;
-            }
-            _ => {}
+        if let NodeKind::OneWay(direction) = self.nodes[index].kind {
+            self.coverage.hit(match direction {
+                Direction::SendOnly => "peer: only sends",
+                _ => "peer: only receives",
+            });
+            config.direction = direction;
         }
         config
     }
@@ -110,10 +110,6 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn cut(&mut self, link: usize) {
         let nodes = self.links[link].nodes;
         self.mark("cut", format_args!("link {link} {}-{} is cut", nodes[0], nodes[1]));
-        let is_weak = nodes.iter().any(|node| self.nodes[*node].kind == NodeKind::Original);
-        if is_weak && !self.is_quiet(link) {
-            self.is_tainted = true;
-        }
         if self.links[link].ends.iter().any(|end| end.in_flight > 0) {
             self.coverage.hit("fault: cut with bytes on the way");
         }
@@ -125,6 +121,9 @@ impl<S: Subject> World<'_, S> {
 
     /// One end is gone; what it counted stays.
     pub(super) fn end_session(&mut self, link: usize, side: Side) {
+        if let Some(original) = &mut self.nodes[self.links[link].nodes[side]].original {
+            original.disconnect((link, side));
+        }
         if let Some(session) = self.links[link].ends[side].session.take() {
             if session.is_binary() {
                 self.coverage.hit("session: spoke binary");
@@ -135,10 +134,17 @@ impl<S: Subject> World<'_, S> {
 
     /// Whether both ends have said everything, and it has arrived.
     pub(crate) fn is_quiet(&self, link: usize) -> bool {
-        let link = &self.links[link];
-        link.ends.iter().zip(link.nodes).all(|(end, node)| {
+        let Link { ends, nodes, .. } = &self.links[link];
+        ends.iter().zip(nodes).enumerate().all(|(side, (end, node))| {
+            let node = &self.nodes[*node];
+            if let Some(original) = &node.original {
+                let stream = (link, side);
+                return end.in_flight == 0
+                    && original.is_synced(stream)
+                    && !original.has_output(stream);
+            }
             end.in_flight == 0
-                && match (&end.session, &self.nodes[node].replica) {
+                && match (&end.session, &node.replica) {
                     (Some(session), Some(replica)) => {
                         session.is_synced()
                             && !session.awaits_verdicts()
@@ -153,6 +159,12 @@ impl<S: Subject> World<'_, S> {
     /// Moves what a session has to say onto the link, as far as the link takes it.
     pub(super) fn pump(&mut self, link: usize, side: Side) {
         let index = self.links[link].nodes[side];
+        if self.nodes[index].original.is_some() {
+            self.pump_original(link, side);
+            return;
+        }
+        let peer = &self.nodes[self.links[link].nodes[other(side)]].kind;
+        let is_strict = *peer == NodeKind::Original && !self.is_tainted;
         loop {
             let (Some(replica), end) =
                 (&self.nodes[index].replica, &mut self.links[link].ends[side])
@@ -171,6 +183,22 @@ impl<S: Subject> World<'_, S> {
             if bytes.is_empty() {
                 break;
             }
+            match end.order.check(replica, session, &bytes, is_strict, &self.truth) {
+                Ok(sent) if is_strict => {
+                    let vector = replica.version_vector();
+                    let is_promised = |id: &UpdateId| {
+                        id.source == *replica.id() || vector.includes(&id.source, id.timestamp)
+                    };
+                    for id in sent.iter().filter(|id| !is_promised(id)) {
+                        self.coverage.hit("session: update sent without a promise");
+                        self.truth.note_released(&id.source);
+                    }
+                }
+                Ok(_) => {}
+                Err(what) => {
+                    self.out_of_order.get_or_insert_with(|| format!("order: node {index} {what}"));
+                }
+            }
             self.send(link, side, bytes);
         }
         let end = &mut self.links[link].ends[side];
@@ -179,12 +207,35 @@ impl<S: Subject> World<'_, S> {
             && !end.has_ended
         {
             end.has_ended = true;
-            let epoch = self.links[link].epoch;
-            let at = self.links[link].arrival_us(side, self.now_us, 0);
-            self.schedule(at, Event::End { link, epoch, to: other(side) });
+            self.plan_end(link, side);
         }
         self.take_events(link, side);
         self.plan_due(link, side);
+    }
+
+    fn pump_original(&mut self, link: usize, side: Side) {
+        let stream = (link, side);
+        let index = self.links[link].nodes[side];
+        let Some(original) = &mut self.nodes[index].original else { return };
+        if !self.links[link].is_up {
+            return;
+        }
+        let buffer = if self.is_calm { 1 << 16 } else { self.scenario.buffer_bytes };
+        let end = &mut self.links[link].ends[side];
+        let bytes = original.transmit(stream, buffer.saturating_sub(end.in_flight));
+        if original.has_ended(stream) && !std::mem::replace(&mut end.has_ended, true) {
+            self.plan_end(link, side);
+        }
+        if !bytes.is_empty() {
+            self.send(link, side, bytes);
+        }
+    }
+
+    /// The other end hears that nothing more comes.
+    fn plan_end(&mut self, link: usize, side: Side) {
+        let epoch = self.links[link].epoch;
+        let at = self.links[link].arrival_us(side, self.now_us, 0);
+        self.schedule(at, Event::End { link, epoch, to: other(side) });
     }
 
     pub(super) fn send(&mut self, link: usize, side: Side, bytes: Vec<u8>) {
@@ -237,6 +288,19 @@ impl<S: Subject> World<'_, S> {
             let excess = heard.len().saturating_sub(4_096);
             heard.drain(..excess);
             self.pump(link, from);
+            return Ok(());
+        }
+        if let Some(original) = &mut self.nodes[index].original {
+            for line in original.receive((link, to), &bytes) {
+                let original = self.nodes[index].original.as_mut();
+                let taken = original.and_then(|original| original.read((link, to), &line));
+                if let Some((before, update)) = taken {
+                    self.last_change_us = self.now_us;
+                    self.note_skipped(index, sender, before, &update);
+                }
+            }
+            self.pump(link, from);
+            self.pump_all(index);
             return Ok(());
         }
         let now_ms = self.wall_ms(index);
@@ -292,6 +356,10 @@ impl<S: Subject> World<'_, S> {
         }
         let index = self.links[link].nodes[to];
         let now_ms = self.wall_ms(index);
+        if let Some(original) = &mut self.nodes[index].original {
+            original.receive_end((link, to));
+            self.pump(link, to);
+        }
         if let (Some(replica), Some(session)) =
             (&mut self.nodes[index].replica, &mut self.links[link].ends[to].session)
         {
@@ -308,8 +376,14 @@ impl<S: Subject> World<'_, S> {
     }
 
     pub(super) fn cut_if_over(&mut self, link: usize) {
-        let mut ends = self.links[link].ends.iter();
-        if ends.all(|end| end.session.as_ref().is_none_or(Session::is_closed)) {
+        let Link { ends, nodes, .. } = &self.links[link];
+        let is_over = |(side, (end, node)): (Side, (&End, &usize))| {
+            let original = self.nodes[*node].original.as_ref();
+            original.is_none_or(|original| {
+                !original.is_connected((link, side)) || original.has_ended((link, side))
+            }) && end.session.as_ref().is_none_or(Session::is_closed)
+        };
+        if ends.iter().zip(nodes).enumerate().all(is_over) {
             self.cut(link);
         }
     }
@@ -333,13 +407,6 @@ impl<S: Subject> World<'_, S> {
                 }
                 SessionEvent::Closed { .. } => "session: closed, finished",
                 SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
-                    // To a peer of the original's kind a later one may come first, and then its
-                    // word is taken for more than it has.
-                    self.is_tainted |= self.scenario.originals > 0;
-                    continue;
-                }
-                SessionEvent::Refused { refusal: Refusal::Crowded(_), .. } => {
-                    self.is_tainted |= self.scenario.originals > 0;
                     continue;
                 }
                 SessionEvent::DigestReceived { vector, .. } => {

@@ -4,6 +4,7 @@ use scuttlebutt::{Direction, Replica, VersionVector};
 use scuttlebutt_store::{Batch, StoreLimits};
 
 use super::{Checked, Event, NodeKind, World, limits, limits_of};
+use crate::original::Original;
 use crate::subject::Subject;
 
 /// So few that catching up takes several batches.
@@ -12,6 +13,12 @@ pub(crate) const BATCH_UPDATES_MAX: usize = 64;
 impl<S: Subject> World<'_, S> {
     /// A new life: with what the disk kept, or empty under a new id.
     pub(super) fn start(&mut self, index: usize) {
+        if self.nodes[index].kind == NodeKind::Original {
+            let original = Original::new(self.fresh_id(index), self.subject.new_model());
+            self.nodes[index].original = Some(original);
+            self.note(format_args!("node {index} starts, of the original's kind"));
+            return;
+        }
         let kept_id = self.nodes[index].disk.as_ref().map(|disk| disk.id().clone());
         let id = kept_id.unwrap_or_else(|| self.fresh_id(index));
         let node = &mut self.nodes[index];
@@ -45,7 +52,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     pub(super) fn restart(&mut self, index: usize) -> Checked {
-        if self.nodes[index].is_lost || self.nodes[index].replica.is_some() {
+        if self.nodes[index].is_lost || self.nodes[index].is_running() {
             return Ok(());
         }
         self.start(index);
@@ -75,6 +82,7 @@ impl<S: Subject> World<'_, S> {
             }
         }
         let node = &mut self.nodes[index];
+        node.original = None;
         let Some(replica) = node.replica.take() else { return };
         if let Some(disk) = &mut node.disk {
             disk.crash(&mut self.chance);
@@ -99,6 +107,16 @@ impl<S: Subject> World<'_, S> {
             let now_ms = self.wall_ms(index);
             let change = self.subject.change(&mut self.chance, self.scenario.keys);
             let node = &mut self.nodes[index];
+            if let Some(original) = &mut node.original {
+                match original.write(now_ms, &change) {
+                    Some(update) => {
+                        self.note(format_args!("node {index} writes {update:?}"));
+                        self.add_to_truth(index, &update);
+                    }
+                    None => self.coverage.hit("peer: original lost its own write"),
+                }
+                continue;
+            }
             let Some(replica) = &mut node.replica else { return Ok(()) };
             match replica.local_update(now_ms, change) {
                 Ok(update) => {
@@ -120,6 +138,12 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn after_change(&mut self, index: usize) -> Checked {
         self.check_node(index)?;
         self.write_to_disk(index);
+        self.pump_all(index);
+        Ok(())
+    }
+
+    /// Moves what a node has to say to anybody.
+    pub(super) fn pump_all(&mut self, index: usize) {
         for link in 0..self.links.len() {
             for side in 0..2 {
                 if self.links[link].nodes[side] == index {
@@ -127,7 +151,6 @@ impl<S: Subject> World<'_, S> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Updates and ids are written at once; what only saves work after the next start waits.

@@ -28,7 +28,7 @@ impl<S: Subject> World<'_, S> {
         self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
         let up: Vec<usize> = (0..self.links.len()).filter(|link| self.links[*link].is_up).collect();
         let running: Vec<usize> =
-            (0..self.nodes.len()).filter(|node| self.nodes[*node].replica.is_some()).collect();
+            (0..self.nodes.len()).filter(|node| self.nodes[*node].is_running()).collect();
         match fault {
             Fault::Cut if !up.is_empty() => {
                 self.coverage.hit("fault: cut");
@@ -44,11 +44,6 @@ impl<S: Subject> World<'_, S> {
             }
             Fault::HalfOpen if !up.is_empty() => {
                 let (link, side) = (*self.chance.pick(&up), self.chance.index(2));
-                let nodes = self.links[link].nodes;
-                let is_weak = nodes.iter().any(|node| self.nodes[*node].kind == NodeKind::Original);
-                if is_weak && !self.is_quiet(link) {
-                    self.is_tainted = true;
-                }
                 self.coverage.hit("fault: half-open link");
                 self.mark(
                     "half-open link",

@@ -138,4 +138,25 @@ impl Merge {
     pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self(Verdict::Invalid(reason.into()))
     }
+
+    /// The earlier updates that it took the place of, where it is part of the state now.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Model, Update};
+    ///
+    /// let mut map = LwwMap::new();
+    /// let older = Update::from_json(r#"[["k",1],100,"A"]"#)?;
+    /// let newer = Update::from_json(r#"[["k",2],200,"B"]"#)?;
+    /// assert_eq!(map.apply(&older).as_kept(), Some(&[][..]));
+    /// assert_eq!(map.apply(&newer).as_kept(), Some(&[older.id()][..]));
+    /// assert_eq!(map.apply(&older).as_kept(), None, "it is superseded");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn as_kept(&self) -> Option<&[UpdateId]> {
+        match &self.0 {
+            Verdict::Kept { superseding } => Some(superseding),
+            Verdict::Superseded | Verdict::Invalid(_) => None,
+        }
+    }
 }

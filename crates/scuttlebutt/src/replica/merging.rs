@@ -32,6 +32,7 @@ impl<M: Model> Replica<M> {
             Known::OtherChange(_) if self.verifier.is_some() => true,
             Known::Same | Known::OtherChange(_) => return Outcome::Stale,
         };
+        self.ages.note(self.log.head(), now_ms, self.limits.unpromised_wait_ms_max);
         let accept_at_ms = update.timestamp().as_millis() - self.limits.clock_skew_ms_max;
         if accept_at_ms > now_ms {
             return Outcome::ClockSkew { accept_at_ms };
@@ -134,6 +135,9 @@ impl<M: Model> Replica<M> {
         };
         let timestamp = update.timestamp();
         let index = known.unwrap_or_else(|| self.sources.find_or_add(update.source()));
+        if via.makes_promises {
+            self.sources.get_mut(index).brought_by_promiser(timestamp);
+        }
         let newest = self.sources.get(index).newest();
         let is_fork = self.sources.get(index).slot(timestamp).is_some();
         if is_superseded && !is_fork && newest.is_some_and(|newest| newest.timestamp > timestamp) {

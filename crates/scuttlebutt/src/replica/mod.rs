@@ -4,6 +4,7 @@
 //! bytes, peers or the time: updates come in as values with the wall clock's reading beside them,
 //! and changes go out as values.
 
+mod ages;
 mod arrival;
 mod changes;
 pub(crate) mod delta;
@@ -31,6 +32,7 @@ use crate::timestamp::Timestamp;
 use crate::update::{Update, UpdateId};
 use crate::version_vector::VersionVector;
 
+use ages::Ages;
 use arrival::Arrival;
 pub(crate) use arrival::Entry;
 pub use changes::{ChangeCursor, Changed, Changes};
@@ -96,6 +98,7 @@ pub struct Replica<M> {
     forks: Forks,
     /// The positions of updates that can be sent to nobody, and why.
     unsendable: BTreeMap<u64, LimitExceeded>,
+    ages: Ages,
     /// Below this position everything is as durable as the store promises.
     durable: u64,
     has_store: bool,
@@ -140,6 +143,7 @@ impl<M: Model> Replica<M> {
             sources: Sources::default(),
             forks: Forks::default(),
             unsendable: BTreeMap::new(),
+            ages: Ages::default(),
             durable: 0,
             has_store: false,
             promised: VecDeque::new(),
@@ -232,7 +236,7 @@ impl<M: Model> Replica<M> {
         if let Err(exceeded) = self.check_depth(&update) {
             return Outcome::Full(exceeded);
         }
-        self.receive_update(now_ms, update, Link::LOCAL.elsewhere())
+        self.receive_update(now_ms, update, Link::ELSEWHERE)
     }
 
     /// The announced version vector: see [`VersionVector`] for what it promises.
@@ -259,11 +263,13 @@ impl<M: Model> Replica<M> {
 
     /// Whether the update named is held and not superseded.
     pub fn is_live(&self, id: &UpdateId) -> bool {
-        self.sources
-            .find(&id.source)
-            .and_then(|index| self.sources.get(index).slot(id.timestamp))
-            .and_then(|slot| self.log.get(slot.position()))
-            .is_some_and(Entry::is_live)
+        self.position(id).and_then(|position| self.log.get(position)).is_some_and(Entry::is_live)
+    }
+
+    /// Where the update named is held in the order of arrival.
+    pub fn position(&self, id: &UpdateId) -> Option<u64> {
+        let source = self.sources.get(self.sources.find(&id.source)?);
+        source.slot(id.timestamp).map(|slot| slot.position())
     }
 
     /// The position that the next update will get in the order of arrival.
@@ -328,7 +334,7 @@ impl<M: Model> Replica<M> {
         // After 2^32 - 2 sessions numbers repeat: an update could then not be sent back to a session
         // that never had it, if that update was the only one since; so skip none but the reserved.
         self.links = self.links.wrapping_add(1).max(Link::FIRST);
-        Link(self.links)
+        Link { number: self.links, makes_promises: false }
     }
 
     pub(crate) fn delta(&self, vector: &VersionVector) -> Delta {
@@ -337,6 +343,20 @@ impl<M: Model> Replica<M> {
 
     pub(crate) fn delta_next<'r>(&'r self, delta: &mut Delta) -> Option<delta::Step<'r>> {
         delta.next(&self.sources, &self.forks, &self.log, &self.unsendable)
+    }
+
+    /// Whether what is held at `position` can be sent to anybody.
+    pub(crate) fn is_sendable(&self, position: u64) -> bool {
+        !self.unsendable.contains_key(&position)
+    }
+
+    pub(crate) fn entry(&self, position: u64) -> Option<&Entry> {
+        self.log.get(position)
+    }
+
+    /// Below which position nobody waits for a promise any more.
+    pub(crate) fn old_below(&self, now_ms: f64) -> u64 {
+        self.ages.old_below(self.log.head(), now_ms, self.limits.unpromised_wait_ms_max)
     }
 
     /// The first update from `position` on that may be sent, with its position.
@@ -363,6 +383,33 @@ impl<M: Model> Replica<M> {
     /// The newest timestamp held of a source, announced or not.
     pub fn newest_held(&self, id: &SourceId) -> Option<Timestamp> {
         Some(self.sources.get(self.sources.find(id)?).newest()?.timestamp)
+    }
+
+    /// The sources of which something is held that a vector does not cover, and what it covers of them.
+    pub(crate) fn behind(
+        &self,
+        vector: &VersionVector,
+    ) -> impl Iterator<Item = (SourceIndex, Option<Timestamp>)> + '_ {
+        let mut covered = vec![None; self.sources.len()];
+        for (_, timestamp, index) in self.sources.numbered(vector) {
+            if let Some(index) = index {
+                covered[index.0 as usize] = Some(timestamp);
+            }
+        }
+        let all = self.sources.iter().zip(covered);
+        let is_behind = |(source, covered): (&Source, Option<Timestamp>)| {
+            source.newest().is_some_and(|newest| Some(newest.timestamp) > covered)
+        };
+        all.filter(move |((_, source), covered)| is_behind((source, *covered)))
+            .map(|((index, _), covered)| (index, covered))
+    }
+
+    /// The sources whose announced entry changed after the `changes`-th change.
+    pub(crate) fn sources_announced_since(
+        &self,
+        changes: u64,
+    ) -> impl Iterator<Item = SourceIndex> + '_ {
+        self.sources.changed_since(changes)
     }
 
     /// Of a vector, what says more than is held.
@@ -425,21 +472,29 @@ pub struct Revision {
 
 /// Through which session an update came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Link(u32);
+pub(crate) struct Link {
+    number: u32,
+    /// Its peer says itself what it promises.
+    makes_promises: bool,
+}
 
 impl Link {
     /// Written here.
-    pub(crate) const LOCAL: Link = Link(0);
+    pub(crate) const LOCAL: Link = Link { number: 0, makes_promises: false };
+    /// Written elsewhere, and not brought by any session.
+    pub(crate) const ELSEWHERE: Link = Link { number: 1, makes_promises: false };
+    /// The same, and nobody knows any more whether whoever brought it makes promises.
+    const RESTORED: Link = Link { number: 1, makes_promises: true };
     const FIRST: u32 = 2;
 
     /// A session brought it.
     pub(crate) fn is_session(self) -> bool {
-        self.0 >= Self::FIRST
+        self.number >= Self::FIRST
     }
 
-    /// Written elsewhere, and not brought by any session.
-    fn elsewhere(self) -> Link {
-        Link(1)
+    /// The session, now that it is known whether its peer makes promises.
+    pub(crate) fn whose_peer_promises(self, makes_promises: bool) -> Link {
+        Link { makes_promises, ..self }
     }
 }
 

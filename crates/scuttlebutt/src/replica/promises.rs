@@ -43,11 +43,34 @@ impl<M: Model> Replica<M> {
         self.promise_numbered(&promise);
     }
 
-    /// [`promise`](Self::promise) of one entry.
-    pub(crate) fn promise_entry(&mut self, id: &SourceId, timestamp: Timestamp) {
-        if let Some(index) = self.sources.find(id) {
+    /// [`promise`](Self::promise) by a peer of the original's kind, which calls itself `peer`.
+    ///
+    /// Its word is its clock: the newest that it has seen. What one of our own has brought here it may
+    /// have got from one of our own as well, who said there that the promise is yet to come; of such a
+    /// source it can vouch for nothing, unless it writes it itself.
+    pub(crate) fn promise_of_original(&mut self, vector: &VersionVector, peer: Option<&SourceId>) {
+        let mut promise = self.beyond_announced(vector);
+        promise.retain(|(index, _)| self.is_vouched_for_by(*index, peer));
+        self.promise_numbered(&promise);
+    }
+
+    /// [`promise_of_original`](Self::promise_of_original) of one entry.
+    pub(crate) fn promise_entry_of_original(
+        &mut self,
+        source: &SourceId,
+        timestamp: Timestamp,
+        peer: Option<&SourceId>,
+    ) {
+        if let Some(index) = self.sources.find(source)
+            && self.is_vouched_for_by(index, peer)
+        {
             self.promise_numbered(&[(index, timestamp)]);
         }
+    }
+
+    fn is_vouched_for_by(&self, index: SourceIndex, peer: Option<&SourceId>) -> bool {
+        let source = self.sources.get(index);
+        source.has_what_was_brought() || Some(&source.id) == peer
     }
 
     /// What the promiser left out because it was superseded nobody has told us; so when we pass on what

@@ -76,6 +76,8 @@ pub(crate) struct Source {
     announced: Option<Timestamp>,
     /// When the announced entry changed, counted in changes of the whole vector.
     changed: u64,
+    /// The newest that was brought by somebody who makes promises.
+    brought: Option<Timestamp>,
     /// Up to here others have left out what was superseded when they sent it, as far as we know.
     gaps_up_to: Option<Timestamp>,
     /// The timestamps of updates that can be sent to nobody: nothing is announced from the first on.
@@ -98,12 +100,27 @@ impl Source {
         self.unsendable.insert(timestamp);
     }
 
+    /// Somebody who makes promises has brought what was written at `timestamp`.
+    pub(crate) fn brought_by_promiser(&mut self, timestamp: Timestamp) {
+        self.brought = self.brought.max(Some(timestamp));
+    }
+
+    /// Whether all that makers of promises brought of it is promised.
+    pub(crate) fn has_what_was_brought(&self) -> bool {
+        self.brought <= self.announced
+    }
+
     pub(crate) fn slot(&self, timestamp: Timestamp) -> Option<Slot> {
         self.slots.get(at(timestamp)).copied()
     }
 
     pub(crate) fn newest(&self) -> Option<Slot> {
         self.slots.last().copied()
+    }
+
+    /// The newest that has a position below.
+    pub(crate) fn newest_before(&self, position: u64) -> Option<Slot> {
+        self.slots.iter().rev().find(|slot| slot.position() < position).copied()
     }
 
     /// The updates later than `after`, in order.
@@ -227,6 +244,7 @@ impl Sources {
             slots: Sorted::default(),
             announced: None,
             changed: 0,
+            brought: None,
             gaps_up_to: None,
             unsendable: BTreeSet::new(),
         });
@@ -279,7 +297,7 @@ impl Sources {
     }
 
     /// The sources whose announced entry changed after the `changes`-th change.
-    pub(crate) fn changed_since(&self, changes: u64) -> impl Iterator<Item = &Source> {
-        self.by_change.range(changes + 1..).map(|(_, index)| self.get(*index))
+    pub(crate) fn changed_since(&self, changes: u64) -> impl Iterator<Item = SourceIndex> {
+        self.by_change.range(changes + 1..).map(|(_, index)| *index)
     }
 }

@@ -107,11 +107,11 @@ impl<M: Model> Replica<M> {
             let unsendable =
                 self.check_form(&update).and_then(|()| self.check_depth(&update)).err();
             let Some(exceeded) = unsendable else {
-                self.merge(update, known, Link::LOCAL.elsewhere());
+                self.merge(update, known, Link::RESTORED);
                 return;
             };
             let position = self.log.head();
-            let merged = self.merge(update.clone(), known, Link::LOCAL.elsewhere());
+            let merged = self.merge(update.clone(), known, Link::RESTORED);
             if self.log.head() > position
                 && let Some(index) = self.sources.find(update.source())
             {
@@ -195,8 +195,7 @@ impl<M: Model> Replica<M> {
     /// The entries of the announced version vector that changed after its `changes`-th change, as
     /// counted by [`vector_changes`](Self::vector_changes): what a store has yet to write of it.
     pub fn announced_since(&self, changes: u64) -> impl Iterator<Item = (&SourceId, Timestamp)> {
-        self.sources
-            .changed_since(changes)
-            .filter_map(|source| Some((&source.id, source.announced()?)))
+        let changed = self.sources.changed_since(changes).map(|index| self.sources.get(index));
+        changed.filter_map(|source| Some((&source.id, source.announced()?)))
     }
 }

@@ -26,8 +26,9 @@ pub(super) struct Decoded {
 
 impl Session {
     /// The first half of [`receive`](Self::receive), which needs no replica: reads bytes off the front of
-    /// `bytes`, until there is something to [`apply`](Self::apply). To be called again, after that, until
-    /// `bytes` is empty. `limits` are those of the replica.
+    /// `bytes`, until there is something to [`apply`](Self::apply). Answers whether there may be more, so that
+    /// it is to be called again after that; a few bytes may unpack to many frames. `limits` are those of
+    /// the replica.
     ///
     /// ```
     /// use scuttlebutt::{LwwMap, Replica, Session, SessionConfig, SourceId};
@@ -36,14 +37,15 @@ impl Session {
     /// let limits = replica.limits().clone();
     /// let mut session = Session::new(&mut replica, 100.0, SessionConfig::default());
     /// let mut bytes = &b"{\"id\":\"B\",\"clock\":{}}\n[[\"k\",1],100,\"B\"]\n"[..];
-    /// while !bytes.is_empty() {
-    ///     session.decode(&mut bytes, &limits);
+    /// let mut has_more = true;
+    /// while has_more {
+    ///     has_more = session.decode(&mut bytes, &limits);
     ///     session.apply(&mut replica, 100.0)?;
     /// }
     /// assert_eq!(replica.model().to_json(), r#"{"k":1}"#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn decode(&mut self, bytes: &mut &[u8], limits: &Limits) {
+    pub fn decode(&mut self, bytes: &mut &[u8], limits: &Limits) -> bool {
         while self.listens() && self.decoded.fault.is_none() {
             match self.decoder.decode(bytes, limits) {
                 Ok(Some(frame)) => {
@@ -54,14 +56,15 @@ impl Session {
                         self.decoded.frames.push_back(frame);
                     }
                     if is_turn || self.decoded.frames.len() >= FRAMES_MAX {
-                        return;
+                        return true;
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(error) => self.decoded.fault = Some(error),
             }
         }
         *bytes = &[];
+        false
     }
 
     /// The first half of [`receive_end`](Self::receive_end), which needs no replica: reads what is left.

@@ -105,14 +105,19 @@ impl Deferring {
     /// Where the cursor belongs that would come to `position` next: at the end of what was held back, where
     /// it was before.
     pub(super) fn resume(&mut self, position: u64) -> Option<u64> {
-        let back = self.going_back.filter(|back| position >= back.end)?;
-        self.going_back = None;
-        // What has been superseded meanwhile was not come to.
-        self.repeated = self.repeated.split_off(&back.end);
+        let back = self.going_back.as_mut().filter(|back| position >= back.end)?;
         if back.has_sent && !back.has_spared {
             // The peer had none of it: waiting was in vain.
             self.is_worthwhile = false;
         }
+        if !self.is_worthwhile && self.held_from.take().is_some() {
+            // Nothing waits any more, so what still does goes before all that comes next.
+            back.end = back.resume_at;
+            return None;
+        }
+        let back = self.going_back.take()?;
+        // What has been superseded meanwhile was not come to.
+        self.repeated = self.repeated.split_off(&back.end);
         Some(back.resume_at)
     }
 

@@ -11,7 +11,7 @@ use crate::version_vector::VersionVector;
 use crate::wire::{Digest, Frame, NoRoom};
 
 use super::sending::Sending;
-use super::settling::Promise;
+use super::settling::{Promise, Worth};
 
 impl Session {
     pub(super) fn handle<M: Model>(
@@ -59,7 +59,8 @@ impl Session {
                 if !self.receiving.is_answer_due() {
                     self.patience.answered();
                 }
-                self.promised(replica, Promise { vector, is_gapless: false, ends_history: true });
+                let worth = self.worth(Worth::WithGaps);
+                self.promised(replica, Promise { vector, worth, ends_history: true });
                 Ok(())
             }
             Frame::Mark(vector) => {
@@ -69,8 +70,11 @@ impl Session {
                 if self.config.direction.receives() && self.receiving.accepts_marks() {
                     self.tally.marks_received += 1;
                     // Within a history nothing is marked that something was left out of.
-                    let is_gapless = !self.receiving.has_history();
-                    self.promised(replica, Promise { vector, is_gapless, ends_history: false });
+                    let worth = match self.receiving.has_history() {
+                        true => Worth::WithGaps,
+                        false => Worth::Gapless,
+                    };
+                    self.promised(replica, Promise { vector, worth, ends_history: false });
                 } else {
                     self.tally.marks_ignored += 1;
                 }
@@ -172,11 +176,16 @@ impl Session {
             return;
         }
         if !self.awaits_verdicts() {
-            replica.promise_entry(&source, timestamp);
+            replica.promise_entry_of_original(&source, timestamp, self.receiving.peer());
         } else {
             let vector = std::iter::once((source, timestamp)).collect();
-            self.promised(replica, Promise { vector, is_gapless: false, ends_history: false });
+            self.promised(replica, Promise { vector, worth: Worth::Clock, ends_history: false });
         }
+    }
+
+    /// What a promise is worth that would be worth so much if the peer makes promises.
+    fn worth(&self, of_promiser: Worth) -> Worth {
+        if self.receiving.makes_promises() { of_promiser } else { Worth::Clock }
     }
 
     /// Asks again for what was put off, not before `due_ms`.
@@ -209,6 +218,7 @@ impl Session {
         if self.config.direction.receives() {
             replica.history_announced(self.link, now_ms, &digest.vector);
         }
+        self.old_below = replica.old_below(now_ms);
         self.tally.digests_received += 1;
         self.is_model_unsure &= digest.extensions.as_ref().is_none_or(|peer| peer.model.is_none());
         self.agree_on_binary(digest.extensions.as_ref());
@@ -216,8 +226,14 @@ impl Session {
         let agreed = digest.extensions.as_ref().filter(|_| self.config.announces_extensions());
         let promises = agreed.map(|extensions| extensions.promises);
         self.note_names(&digest.vector);
+        let peer = digest.id.as_ref().and_then(|id| SourceId::new(id.clone()).ok());
+        self.deferring.peer_goes_first = promises.is_some()
+            && !self.is_leaving
+            && peer.as_ref().is_some_and(|peer| peer < replica.id());
         // What is announced here already, no promise adds to.
-        self.receiving.digest_received(replica.beyond_own_vector(&digest.vector), promises);
+        let beyond = replica.beyond_own_vector(&digest.vector);
+        self.receiving.digest_received(peer, beyond, promises);
+        self.link = self.link.whose_peer_promises(promises.is_some());
         self.understands_marks = promises.is_some() && self.config.direction.sends();
         self.tells_refusals = agreed.is_some_and(|extensions| extensions.refusals);
         self.wants_evidence = agreed.is_some_and(|extensions| !extensions.without_evidence);
@@ -227,9 +243,6 @@ impl Session {
         if self.receiving.makes_promises() {
             self.confirm_up_to(replica, &digest.vector);
         }
-        let peer = digest.id.as_ref().and_then(|id| SourceId::new(id.clone()).ok());
-        self.deferring.peer_goes_first =
-            promises.is_some() && !self.is_leaving && peer.is_some_and(|peer| peer < *replica.id());
         self.emit(SessionEvent::DigestReceived {
             peer: digest.id,
             vector: digest.vector.clone(),

@@ -21,11 +21,12 @@ impl Session {
             + self.receiving.pending_entries()
             + self.unsettled.promised_entries()
             + self.ahead.len();
-        let positions = match &self.sending {
-            Sending::CatchingUp(catch_up) => catch_up.held_bytes(),
-            _ => 0,
+        let (positions, ahead) = match &self.sending {
+            Sending::CatchingUp(catch_up) => (catch_up.held_bytes(), 0),
+            Sending::InOrder(walk) => (walk.held_bytes(), walk.entries()),
+            _ => (0, 0),
         };
-        output + entries * self.entry_bytes + positions
+        output + (entries + ahead) * self.entry_bytes + positions
     }
 
     /// Takes note of how long the names are in what the peer announces.

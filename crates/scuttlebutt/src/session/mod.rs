@@ -12,6 +12,7 @@ mod deferring;
 mod event;
 mod hearing;
 mod holding;
+mod in_order;
 mod packing;
 mod patience;
 mod receiving;
@@ -126,6 +127,8 @@ pub struct Session {
     cursor: u64,
     /// Whether something was superseded before the cursor came to it.
     has_passed_over: bool,
+    /// What had been here for long when the peer's digest came.
+    old_below: u64,
     deferring: Deferring,
     confirmed: Option<Timestamp>,
     /// The peer has not said which model it holds, nor shown that it may be another.
@@ -188,6 +191,7 @@ impl Session {
             told: 0,
             cursor: 0,
             has_passed_over: false,
+            old_below: 0,
             deferring,
             confirmed: None,
             is_model_unsure: true,
@@ -234,9 +238,9 @@ impl Session {
         mut bytes: &[u8],
     ) -> Result<(), SessionError> {
         loop {
-            self.decode(&mut bytes, replica.limits());
+            let has_more = self.decode(&mut bytes, replica.limits());
             self.apply(replica, now_ms)?;
-            if bytes.is_empty() {
+            if !has_more {
                 return Ok(());
             }
         }
@@ -275,7 +279,11 @@ impl Session {
         }
         let ask_again = self.ask_again_at_ms.filter(|_| !self.receiving.is_answer_due());
         let answer = self.answers.due_ms();
-        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms(), answer];
+        let unpromised = match &self.sending {
+            Sending::InOrder(walk) => walk.due_ms(),
+            _ => None,
+        };
+        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms(), answer, unpromised];
         due.into_iter().flatten().min_by(f64::total_cmp)
     }
 
@@ -300,6 +308,9 @@ impl Session {
         }
         self.answer_if_due(now_ms);
         self.release_due(now_ms);
+        if let Sending::InOrder(walk) = &mut self.sending {
+            walk.release_due(now_ms);
+        }
         Ok(())
     }
 
@@ -311,6 +322,9 @@ impl Session {
         self.is_leaving = true;
         self.answer_now();
         self.release_all();
+        if let Sending::InOrder(walk) = &mut self.sending {
+            walk.release_all();
+        }
         if self.unanswered.is_none() && matches!(self.sending, Sending::AwaitingDigest) {
             self.sending = Sending::Finished;
         }
@@ -333,6 +347,12 @@ impl Session {
                 Sending::Finished => false,
                 Sending::AwaitingDigest => self.is_digest_due || self.unanswered.is_some(),
                 Sending::CatchingUp(_) => true,
+                Sending::InOrder(walk) => {
+                    self.is_digest_due
+                        || self.unanswered.is_some()
+                        || self.is_leaving
+                        || walk.is_pending(replica)
+                }
                 Sending::Live => {
                     self.is_digest_due
                         || self.unanswered.is_some()
@@ -469,6 +489,7 @@ impl Session {
             told,
             cursor,
             has_passed_over,
+            old_below,
             deferring,
             // Spares the driver an event that tells nothing new.
             confirmed: _,
@@ -501,7 +522,8 @@ impl Session {
             is_ahead_of_digest,
         );
         let told = (told, tells_refusals, no_room_due, wants_evidence);
-        let position = (ahead, understands_marks, told, cursor, has_passed_over, deferring);
+        let position =
+            (ahead, understands_marks, told, cursor, has_passed_over, old_below, deferring);
         let end = (
             is_model_unsure,
             parting,

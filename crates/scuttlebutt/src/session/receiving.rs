@@ -20,6 +20,8 @@ pub(super) struct Receiving {
     /// Whether the peer announced that it makes promises (`Some(true)`), or that it makes none
     /// (`Some(false)`); `None` for a peer of the original's kind.
     promises: Option<bool>,
+    /// What the peer calls itself.
+    peer: Option<SourceId>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,7 +62,13 @@ impl Receiving {
     }
 
     /// The peer announced `vector`: its promise, once its history is complete.
-    pub(super) fn digest_received(&mut self, vector: VersionVector, promises: Option<bool>) {
+    pub(super) fn digest_received(
+        &mut self,
+        peer: Option<SourceId>,
+        vector: VersionVector,
+        promises: Option<bool>,
+    ) {
+        self.peer = peer;
         self.promises = promises;
         if promises != Some(false) {
             self.pending = vector;
@@ -102,6 +110,11 @@ impl Receiving {
     /// Entries of what the peer promises with the end of its history.
     pub(super) fn pending_entries(&self) -> usize {
         self.pending.len()
+    }
+
+    /// What the peer calls itself, which nothing proves.
+    pub(super) fn peer(&self) -> Option<&SourceId> {
+        self.peer.as_ref()
     }
 
     /// Whether what the peer announces are promises.

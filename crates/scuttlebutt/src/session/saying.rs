@@ -2,8 +2,9 @@
 //!
 //! How far each of these has come is in `sending.rs`; nothing is chosen before there is room for it.
 
+use super::in_order::InOrder;
 use super::sending::{CatchUp, Sending};
-use super::{Metadata, Session, SessionEvent};
+use super::{Metadata, Mode, Session, SessionEvent};
 use crate::model::Model;
 use crate::replica::Replica;
 use crate::source::SourceId;
@@ -68,6 +69,7 @@ impl Session {
                 true
             }
             Sending::Live => self.produce_live(replica, out, left),
+            Sending::InOrder(_) => self.produce_in_order(replica, out, left),
         }
     }
 
@@ -116,14 +118,16 @@ impl Session {
             }
             self.has_passed_over |= position > self.cursor;
             self.cursor = position + 1;
-            let is_relayed = entry.via.is_session() && entry.via != self.link;
+            let source = &replica.source(entry.source).id;
+            // What came back of this replica's own never waits: what it writes itself does not either.
+            let is_relayed =
+                entry.via.is_session() && entry.via != self.link && source != replica.id();
             let is_going_back = self.deferring.is_going_back();
             if is_going_back && !is_relayed {
                 // That was never held back.
                 continue;
             }
             let update = &entry.update;
-            let source = &replica.source(entry.source).id;
             // Neither a vector nor a name says which sides of a fork the peer has.
             let is_known = entry.via == self.link
                 || (self.deferring.was_repeated(position) | self.is_ahead(update))
@@ -223,16 +227,29 @@ impl Session {
             self.history_sent();
             return;
         }
+        self.tally.histories_begun += 1;
         self.cursor = replica.durable();
         self.deferring.forget();
+        if !self.understands_marks && !self.writes_file() {
+            let walk = InOrder::new(replica, self.link, &vector, self.old_below);
+            self.sending = Sending::InOrder(Box::new(walk));
+            return;
+        }
         let (marks, evidence) = (self.understands_marks, self.wants_evidence);
         self.sending =
             Sending::CatchingUp(CatchUp::new(replica, &vector, marks, evidence, forks_from));
         self.ahead = replica.beyond_held(&vector);
     }
 
-    fn history_sent(&mut self) {
-        self.sending = Sending::Live;
+    /// What goes into a file is all that is held: nothing follows later.
+    fn writes_file(&self) -> bool {
+        self.config.sends_unasked() && self.config.mode == Mode::CatchUp
+    }
+
+    pub(super) fn history_sent(&mut self) {
+        if !matches!(self.sending, Sending::InOrder(_)) {
+            self.sending = Sending::Live;
+        }
         // One for each digest answered, as the original does.
         while self.histories_sent < self.histories_owed {
             self.histories_sent += 1;
@@ -265,7 +282,13 @@ impl Session {
     }
 
     /// Appends an update to `out` if it certainly fits into `left` bytes, else to the carry.
-    fn write_update(&mut self, update: &Update, source: &SourceId, out: &mut Vec<u8>, left: usize) {
+    pub(super) fn write_update(
+        &mut self,
+        update: &Update,
+        source: &SourceId,
+        out: &mut Vec<u8>,
+        left: usize,
+    ) {
         self.sent.updates += u64::from(self.encoder.has_switched());
         let len_max = self.encoder.update_len_max(update, source);
         if len_max <= left {

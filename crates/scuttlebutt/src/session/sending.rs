@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::in_order::InOrder;
 use crate::model::Model;
 use crate::replica::delta::Delta;
 use crate::replica::{Replica, SourceIndex};
@@ -19,11 +20,13 @@ pub(super) enum Sending {
     CatchingUp(CatchUp),
     /// Following the order of arrival.
     Live,
+    /// All of it source by source, to a peer of the original's kind.
+    InOrder(Box<InOrder>),
     /// Everything was sent, and the output is to end.
     Finished,
 }
 
-/// A walk over what the peer lacks, with marks on the way.
+/// A walk over what the peer lacks, with marks on the way if it understands them.
 #[derive(Clone, Debug)]
 pub(super) struct CatchUp {
     delta: Delta,

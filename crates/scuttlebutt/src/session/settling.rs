@@ -33,10 +33,21 @@ enum Item {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promise {
     pub(super) vector: VersionVector,
-    /// Nothing was left out of it.
-    pub(super) is_gapless: bool,
+    pub(super) worth: Worth,
     /// It is the end of a history.
     pub(super) ends_history: bool,
+}
+
+/// What a promise is worth, in ascending order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// It is the clock of a peer of the original's kind.
+    #[default]
+    Clock,
+    /// What was superseded may have been left out.
+    WithGaps,
+    /// Nothing was left out.
+    Gapless,
 }
 
 impl Unsettled {
@@ -74,7 +85,7 @@ impl Unsettled {
             self.promises -= 1;
             self.entries -= last.vector.len();
             promise.vector.join(&last.vector);
-            promise.is_gapless &= last.is_gapless;
+            promise.worth = promise.worth.min(last.worth);
             promise.ends_history |= last.ends_history;
         }
         self.promises += 1;
@@ -196,10 +207,12 @@ impl Session {
 
     fn obey<M: Model>(&mut self, replica: &mut Replica<M>, promise: &Promise) {
         if self.config.direction.receives() {
-            if promise.is_gapless {
-                replica.credit(&promise.vector);
-            } else {
-                replica.promise(&promise.vector);
+            match promise.worth {
+                Worth::Gapless => replica.credit(&promise.vector),
+                Worth::WithGaps => replica.promise(&promise.vector),
+                Worth::Clock => {
+                    replica.promise_of_original(&promise.vector, self.receiving.peer());
+                }
             }
             if promise.ends_history {
                 replica.history_received(self.link);

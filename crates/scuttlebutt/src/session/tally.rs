@@ -75,6 +75,8 @@ pub struct Tally {
     pub updates_known_to_peer: u64,
     /// Digests sent.
     pub digests_sent: u64,
+    /// Digests that were begun to be answered with a history.
+    pub histories_begun: u64,
     /// Ends of histories sent.
     pub histories_sent: u64,
     /// Promises sent on the way.

@@ -9,6 +9,7 @@ mod bounds;
 mod clock_skew;
 mod cuts;
 mod deferring;
+mod in_order;
 mod options;
 mod slow_peers;
 mod verdicts;

@@ -37,7 +37,7 @@ fn filled_quickly(count: usize, sources: usize) -> Replica<EventLog> {
     for n in sources..count {
         let timestamp = Timestamp::new((n + 1) as f64).unwrap();
         let index = SourceIndex((n % sources) as u32);
-        let (update, via) = (first.clone(), Link::LOCAL.elsewhere());
+        let (update, via) = (first.clone(), Link::ELSEWHERE);
         let entry = Entry { update, source: index, via, superseded_by: Entry::LIVE };
         let position = r.log.push(entry);
         r.sources.get_mut(index).insert(timestamp, position);

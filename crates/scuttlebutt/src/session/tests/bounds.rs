@@ -421,6 +421,7 @@ fn i8_digests_are_answered_at_a_pace() {
     let mut r = limited(Limits { sources_compared_per_second_max: 100, ..Limits::default() });
     for n in 0..50 {
         apply(&mut r, &format!(r#"[["k{n}",1],10,"S{n}"]"#));
+        r.promise(&vector(&[(&format!("S{n}"), 20.0)]));
     }
     let mut session = new_session(&mut r, plain());
     let digest = b"{\"id\":\"P\",\"clock\":{}}\n";
@@ -435,6 +436,7 @@ fn i8_digests_are_answered_at_a_pace() {
     assert_eq!(session.tally().digests_put_off, 3);
     // What is new is not held up.
     apply(&mut r, r#"[["new",1],20,"S0"]"#);
+    r.promise(&vector(&[("S0", 20.0)]));
     assert_eq!(said(&mut session, &r), "[[\"new\",1],20,\"S0\"]\n");
     assert_eq!(session.next_timeout(), Some(NOW + 500.0));
     session.handle_timeout(NOW + 499.0).unwrap();
@@ -459,9 +461,9 @@ fn what_is_decoded_apart_is_applied_the_same() {
         let mut halves = new_session(&mut other, SessionConfig::default());
         for part in [&text.as_bytes()[..cut], &text.as_bytes()[cut..]] {
             let _ = whole.receive(&mut one, NOW, part);
-            let mut rest = part;
-            while !rest.is_empty() {
-                halves.decode(&mut rest, other.limits());
+            let (mut rest, mut has_more) = (part, true);
+            while has_more {
+                has_more = halves.decode(&mut rest, other.limits());
                 let _ = halves.apply(&mut other, NOW);
             }
         }

@@ -84,8 +84,10 @@ fn i2_no_gaps_wherever_a_catch_up_is_cut() {
 /// superseded it. "SYNC" promises A5, so it goes after the last of these.
 #[test]
 fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
-    // A peer of the original's kind is not kept waiting for more than the first of them.
+    // A peer of the original's kind is not kept waiting for more than the first of them, nor sent what
+    // nobody has promised yet.
     for (config, depth) in [(json(), 2), (plain(), 1)] {
+        let promised = vector(&[("A", 6.0), ("B", 8.0)]);
         let mut doomed = replica("D");
         for line in [r#"[["i","A1"],1,"A"]"#, r#"[["k","A5"],5,"A"]"#, r#"[["j","A6"],6,"A"]"#] {
             apply(&mut doomed, line);
@@ -104,6 +106,10 @@ fn i2_what_is_superseded_during_a_catch_up_is_not_promised_too_early() {
         apply(&mut doomed, r#"[["h","B6"],6,"B"]"#);
         apply(&mut doomed, r#"[["k","B7"],7,"B"]"#);
         apply(&mut doomed, r#"[["g","B8"],8,"B"]"#);
+        if depth == 1 {
+            assert!(!lines(&mut session, &doomed, 9).contains("SYNC"), "B is not promised");
+            doomed.credit(&promised);
+        }
         if depth > 1 {
             assert!(lines(&mut session, &doomed, 2).ends_with("[[\"h\",\"B6\"],6,\"B\"]\n"));
             apply(&mut doomed, r#"[["k","C9"],9,"C"]"#);
@@ -137,6 +143,7 @@ fn i2_live_lines_of_the_originals_kind() {
         let mut lines = String::new();
         for write in writes {
             apply(&mut sender, write);
+            has_seen_all(&mut sender, &[("A", 6.0), ("B", 7.0)]);
             if !passes_over {
                 lines += &said(&mut to_survivor, &sender);
             }

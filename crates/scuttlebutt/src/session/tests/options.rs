@@ -204,6 +204,7 @@ fn an_own_update_that_comes_round_is_no_contest() {
 #[test]
 fn a_second_digest_is_answered_again() {
     let (mut ra, _, mut sa, _) = pair(SessionConfig::default(), plain());
+    ra.promise(&vector(&[("B", 20.0)]));
     sa.receive(&mut ra, NOW, b"{\"clock\":{}}\n").unwrap();
     assert_eq!(said(&mut sa, &ra), "[[\"x\",1],10,\"A\"]\n[[\"y\",2],20,\"B\"]\n\"SYNC\"\n");
     ra.local_update(30.0, LwwMap::set("z", &1).unwrap()).unwrap();

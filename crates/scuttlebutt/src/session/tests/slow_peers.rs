@@ -56,6 +56,7 @@ fn what_the_peer_said_it_holds_is_not_sent() {
     for line in [r#"[["k",1],50,"C"]"#, r#"[["l",1],100,"C"]"#, r#"[["m",1],101,"C"]"#] {
         apply(&mut a, line);
     }
+    a.promise(&vector(&[("C", 101.0)]));
     assert_eq!(said(&mut session, &a), "[[\"m\",1],101,\"C\"]\n");
 }
 
@@ -159,7 +160,7 @@ fn i8_what_a_peer_announces_is_held_as_far_as_it_goes_beyond() {
     for n in 0..1_000 {
         apply(&mut r, &format!(r#"[["k{n}",1],10,"S{n}"]"#));
         clock.push_str(&format!("\"S{n}\":10,"));
-        r.promise_entry(&source(&format!("S{n}")), Timestamp::new(10.0).unwrap());
+        r.promise(&vector(&[(&format!("S{n}"), 10.0)]));
     }
     let mut session = new_session(&mut r, plain());
     let digest = format!("{{\"clock\":{{{}\"T\":5}}}}\n", clock);
