@@ -47,7 +47,8 @@ pub enum SessionEvent {
     #[doc(alias = "synced")]
     Synced,
     /// The peer provably holds everything that this replica itself wrote up to `timestamp`: it said
-    /// so in a promise, or sent such an update back.
+    /// so in a promise, or sent such an update back. A peer that calls itself by this replica's id, or
+    /// claims more of it than there is, proves nothing by saying so.
     Confirmed {
         /// The newest own update that is known to be there.
         timestamp: Timestamp,

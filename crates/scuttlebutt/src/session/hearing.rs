@@ -105,7 +105,7 @@ impl Session {
         let outcome = replica.receive_update(now_ms, update, self.link);
         if outcome == Outcome::Stale && source == *replica.id() {
             // Ours, come back: the peer holds it.
-            self.confirm(timestamp);
+            self.confirm(replica, timestamp);
         }
         if outcome == Outcome::Stale
             && let Some(position) = replica.relayed_at(&source, timestamp, self.link)
@@ -266,16 +266,28 @@ impl Session {
         }
     }
 
-    /// The peer says what it holds; of what we wrote that is no more than there is.
+    /// The peer says what it holds. Where it claims more of what we wrote than there is, it may have been
+    /// lied to, and proves nothing by it until that is here. Who was asked for what we wrote has to show it.
     fn confirm_up_to<M: Model>(&mut self, replica: &Replica<M>, vector: &VersionVector) {
-        let held = vector.timestamp(replica.id()).min(replica.newest_held(replica.id()));
-        if let Some(timestamp) = held {
-            self.confirm(timestamp);
+        let claimed = vector.timestamp(replica.id());
+        if claimed > replica.newest_held(replica.id()) {
+            self.overclaimed = self.overclaimed.max(claimed);
+        }
+        let is_missing = |at: &Timestamp| {
+            replica.position(&UpdateId { timestamp: *at, source: replica.id().clone() }).is_none()
+        };
+        self.overclaimed = self.overclaimed.filter(is_missing);
+        if let Some(timestamp) = claimed.filter(|_| !self.config.ask_for_own)
+            && self.overclaimed.is_none()
+        {
+            self.confirm(replica, timestamp);
         }
     }
 
-    fn confirm(&mut self, timestamp: Timestamp) {
-        if self.confirmed < Some(timestamp) {
+    /// Something of ours has reached the peer, if it is one: an echo calls itself by our name, or by none.
+    fn confirm<M: Model>(&mut self, replica: &Replica<M>, timestamp: Timestamp) {
+        let is_another = self.receiving.peer().is_some_and(|peer| peer != replica.id());
+        if is_another && self.confirmed < Some(timestamp) {
             self.confirmed = Some(timestamp);
             self.emit(SessionEvent::Confirmed { timestamp });
         }

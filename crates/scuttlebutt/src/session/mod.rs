@@ -131,6 +131,8 @@ pub struct Session {
     old_below: u64,
     deferring: Deferring,
     confirmed: Option<Timestamp>,
+    /// Up to where the peer claims to hold what was written here, if that is more than there is.
+    overclaimed: Option<Timestamp>,
     /// The peer has not said which model it holds, nor shown that it may be another.
     is_model_unsure: bool,
     /// The peer does not belong here; our own digest is still to be sent, so that it knows, too.
@@ -194,6 +196,7 @@ impl Session {
             old_below: 0,
             deferring,
             confirmed: None,
+            overclaimed: None,
             is_model_unsure: true,
             parting: None,
             is_leaving: false,
@@ -493,6 +496,7 @@ impl Session {
             deferring,
             // Spares the driver an event that tells nothing new.
             confirmed: _,
+            overclaimed,
             is_model_unsure,
             parting,
             is_leaving,
@@ -525,6 +529,7 @@ impl Session {
         let position =
             (ahead, understands_marks, told, cursor, has_passed_over, old_below, deferring);
         let end = (
+            overclaimed,
             is_model_unsure,
             parting,
             is_leaving,

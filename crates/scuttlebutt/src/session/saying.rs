@@ -215,7 +215,11 @@ impl Session {
         self.encoder.digest(replica.id(), vector, metadata, extensions.as_ref(), &mut self.carry);
     }
 
-    fn answer<M: Model>(&mut self, replica: &Replica<M>, vector: VersionVector) {
+    fn answer<M: Model>(&mut self, replica: &Replica<M>, mut vector: VersionVector) {
+        if vector.timestamp(replica.id()) > replica.newest_held(replica.id()) {
+            // Of what was written here it claims more than there is: of that nothing can be relied on.
+            vector.remove(replica.id());
+        }
         // The forks that it was told of already it is not told again.
         let forks_from = if self.histories_sent == 0 { 0 } else { self.cursor };
         if self.histories_sent > 0 {

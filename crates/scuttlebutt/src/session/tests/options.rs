@@ -164,17 +164,19 @@ fn own_updates_are_confirmed() {
             confirmed.collect::<Vec<_>>()
         };
         let first = confirmed(&mut sa);
-        if peer.announce_extensions {
-            assert_eq!(first, [10.0]);
-            ra.local_update(30.0, LwwMap::set("z", &1).unwrap()).unwrap();
-            talk((&mut ra, &mut sa), (&mut rb, &mut sb));
-            assert_eq!(confirmed(&mut sa), [30.0]);
-        } else {
-            assert!(first.is_empty(), "it does not say");
-            let mut sa = new_session(&mut ra, asking);
-            let mut sb = new_session(&mut rb, peer);
-            talk((&mut ra, &mut sa), (&mut rb, &mut sb));
-            assert_eq!(confirmed(&mut sa), [10.0], "on asking it sends it back");
+        assert!(first.is_empty(), "who is asked for it has to show it");
+        let mut again = new_session(&mut ra, asking);
+        let mut to_again = new_session(&mut rb, peer.clone());
+        talk((&mut ra, &mut again), (&mut rb, &mut to_again));
+        assert_eq!(confirmed(&mut again), [10.0], "on asking it sends it back");
+        drop((sa, sb));
+        let (mut sa, mut sb) =
+            (new_session(&mut ra, SessionConfig::default()), new_session(&mut rb, peer.clone()));
+        ra.local_update(30.0, LwwMap::set("z", &1).unwrap()).unwrap();
+        talk((&mut ra, &mut sa), (&mut rb, &mut sb));
+        match peer.announce_extensions {
+            true => assert_eq!(confirmed(&mut sa), [10.0, 30.0]),
+            false => assert!(confirmed(&mut sa).is_empty(), "it does not say"),
         }
         assert!(!ra.is_identity_contested());
     }
@@ -209,4 +211,40 @@ fn a_second_digest_is_answered_again() {
     assert_eq!(said(&mut sa, &ra), "[[\"x\",1],10,\"A\"]\n[[\"y\",2],20,\"B\"]\n\"SYNC\"\n");
     ra.local_update(30.0, LwwMap::set("z", &1).unwrap()).unwrap();
     assert_eq!(said(&mut sa, &ra), "[[\"z\",1],30,\"A\"]\n", "live updates come once");
+}
+
+/// A claim about what was written here proves nothing beyond that, and keeps nothing of it from being sent.
+#[test]
+fn what_a_peer_claims_of_us_beyond_what_there_is_proves_nothing() {
+    let confirmed = |session: &mut Session| {
+        let confirmed = |event| matches!(event, SessionEvent::Confirmed { .. });
+        events(session).into_iter().any(confirmed)
+    };
+    for hello in [
+        "{\"id\":\"R\",\"clock\":{\"A\":2000000},\"ext\":{\"marks\":1}}\n\"SYNC\"\n",
+        "{\"id\":\"R\",\"clock\":{\"A\":2000000}}\n\"SYNC\"\n",
+    ] {
+        let mut a = replica("A");
+        a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
+        let mut session = new_session(&mut a, json());
+        session.receive(&mut a, NOW, hello.as_bytes()).unwrap();
+        let lines = said(&mut session, &a);
+        assert!(lines.contains("[[\"k\",1],1000000,\"A\"]"), "{lines}");
+        if hello.contains("marks") {
+            session.receive(&mut a, NOW, b"{\"mark\":{\"A\":1000000}}\n").unwrap();
+        }
+        assert!(!confirmed(&mut session));
+        // It has come back, so it was there.
+        session.receive(&mut a, NOW, b"[[\"k\",1],1000000,\"A\"]\n").unwrap();
+        assert!(confirmed(&mut session));
+    }
+    // Nor does an echo.
+    for own_name in ["{\"id\":\"A\",\"clock\":{}}\n", "{\"clock\":{}}\n", ""] {
+        let mut a = replica("A");
+        a.local_update(NOW, LwwMap::set("k", &1).unwrap()).unwrap();
+        let mut session = new_session(&mut a, plain());
+        let echo = format!("{own_name}\"SYNC\"\n[[\"k\",1],1000000,\"A\"]\n");
+        session.receive(&mut a, NOW, echo.as_bytes()).unwrap();
+        assert!(!confirmed(&mut session), "{own_name}");
+    }
 }
