@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod cluster;
 mod place;
 mod repair;
 mod trust;
@@ -10,13 +11,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use scuttlebutt::{Limits, Retention, SourceId};
+use scuttlebutt::{Limits, Metadata, Retention, SourceId};
 
 pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
+pub(crate) use cluster::ClusterArgs;
 pub(crate) use place::{DataArgs, PeerArgs, PlaceArgs};
 pub(crate) use repair::Repair;
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
@@ -59,7 +61,8 @@ Exit codes:
   1  failed: `get` found no value, an address is in use, …
   2  the command line makes no sense
   3  the peer cannot be reached
-  4  the peer speaks something else, serves another model, is not believed (TLS), or broke off
+  4  the peer speaks something else, serves another model, belongs to another --cluster, is not
+     believed (TLS), or broke off
   5  the peer did not answer in time (--timeout)
   6  the peer did not accept what was written";
 
@@ -158,6 +161,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR[,MAY]", value_parser = links::parse_place)]
     pub(crate) peer: Vec<Place>,
 
+    /// Show peers this JSON, the application's own, in the digest of each session
+    #[arg(long, value_name = "JSON", value_parser = parse_metadata)]
+    pub(crate) meta: Option<Metadata>,
+
     /// Let peers read and not write: what they send is dropped
     #[arg(long)]
     pub(crate) read_only: bool,
@@ -203,7 +210,13 @@ key that it has forgotten writes nothing until they have sent them; one that was
 writes nothing until it has heard a peer. One key, one node.
 
 Who may read and who may write is said behind an address (MAY): with `,read-only` who comes there, or
-the peer that is dialled, may read and not write; with `,write-only` it may write and not read.
+the peer that is dialled, may read and not write; with `,write-only` it may write and not read. With
+`,read-only,unasked` they are sent everything at once, as npm scuttlebutt's createWriteStream() and
+others that never ask expect; and they may stay silent. With `,patient` a peer that has connected and
+said nothing may stay; otherwise it has 30 seconds.
+
+A peer that falls silent altogether, because it hangs or its network is gone, is given up after two
+minutes at most, and dialled again (--limit heartbeat_ms_max, a quarter of that).
 
   Encrypted, for whoever has a certificate of our authority (see `scuttlebutt help cert`):
     scuttlebutt serve --tls 0.0.0.0:7000 --cert certs/ada.pem --ca certs/ca.pem
@@ -537,6 +550,10 @@ fn parse_id(text: &str) -> Result<SourceId, String> {
         }
         false => Ok(id),
     }
+}
+
+fn parse_metadata(text: &str) -> Result<Metadata, String> {
+    Metadata::from_json(text).map_err(|error| error.to_string())
 }
 
 fn parse_age(text: &str) -> Result<f64, String> {

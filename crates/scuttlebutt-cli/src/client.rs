@@ -77,7 +77,7 @@ impl<M: Shown> Client<M> {
         trust: &TrustArgs,
         key: &KeyArgs,
     ) -> Result<Self, Failure> {
-        let key = Key::named(key)?.map(Arc::new);
+        let key = Key::named(key, &trust.network)?.map(Arc::new);
         let rules = Rules::named(trust, key.clone()).await?;
         // Our own deadline comes first, and knows best what to say.
         let timeout_ms = 2 * args.timeout.as_millis() as u64;
@@ -89,6 +89,9 @@ impl<M: Shown> Client<M> {
         };
         let tls = links::read(&args.tls)?;
         let mut node = Node::builder(model).limits(limits).tls(tls);
+        if let Some(cluster) = &trust.network.cluster {
+            node = node.cluster(cluster.clone());
+        }
         if let Some(rules) = rules {
             node = node.verify_with(rules);
         }
@@ -204,7 +207,7 @@ impl<M: Shown> Client<M> {
             let mut counts = (0_u64, 0_u64, false);
             for update in replica.updates_since(&everything) {
                 counts.0 += 1;
-                counts.1 += u64::from(M::fits(update));
+                counts.1 += u64::from(replica.model().looks_familiar(update));
                 counts.2 |= starts_with_name(update);
             }
             counts

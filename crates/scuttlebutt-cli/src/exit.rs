@@ -96,9 +96,12 @@ impl Failure {
                 };
                 Self { message: other.message + &hint, ..other }
             }
-            LinkError::Session(SessionError::NoDigest { .. }) => {
-                Self::new(Code::TimedOut, format!("{address}: {error}"))
-            }
+            LinkError::Session(SessionError::OtherCluster { .. }) => Self::new(
+                Code::Protocol,
+                format!("{address}: {error}; is the address right, and --cluster?"),
+            ),
+            LinkError::Session(SessionError::NoDigest { .. } | SessionError::Silent { .. })
+            | LinkError::Vanished => Self::new(Code::TimedOut, format!("{address}: {error}")),
             LinkError::TooManySessions { .. } => Self::failed(format!("{address}: {error}")),
             LinkError::ShutDown => Self::new(
                 Code::TimedOut,

@@ -10,7 +10,7 @@ use scuttlebutt_security::key_file::{self, Existing, KeyFileError};
 use scuttlebutt_security::{Ed25519Key, KeyError};
 use zeroize::Zeroizing;
 
-use crate::cli::KeyArgs;
+use crate::cli::{ClusterArgs, KeyArgs};
 use crate::exit::Failure;
 #[cfg(feature = "rsa-sha1")]
 use crate::exit::tell;
@@ -32,14 +32,20 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    /// The key that was named, if one was.
-    pub(crate) fn named(args: &KeyArgs) -> Result<Option<Self>, Failure> {
+    /// The key that was named, if one was. An RSA key signs as the npm package does, which knows no networks.
+    pub(crate) fn named(args: &KeyArgs, network: &ClusterArgs) -> Result<Option<Self>, Failure> {
         let Some(path) = &args.key else { return Ok(None) };
         let passphrase = args.passphrase_file.as_deref().map(read_secret).transpose()?;
         let passphrase = passphrase.as_ref().map(|text| text.trim_end_matches(['\r', '\n']));
         let text = read_secret(path)?;
         match text.contains("-----BEGIN ") {
-            false => Ed25519Key::from_text(&text).map(Self::Ed25519).map_err(|e| no_key(path, &e)),
+            false => {
+                let key = Ed25519Key::from_text(&text).map_err(|error| no_key(path, &error))?;
+                Ok(Self::Ed25519(match &network.cluster {
+                    Some(cluster) => key.in_cluster(cluster.clone()),
+                    None => key,
+                }))
+            }
             true => rsa(path, &text, passphrase),
         }
         .map(Some)

@@ -64,10 +64,6 @@ pub(crate) trait Shown: Model + Default + Send + 'static {
     /// A change for a person to read.
     fn sentence(update: &Update, style: Style) -> String;
 
-    /// Whether writers of this model make such changes. Models accept more than that from a peer,
-    /// as the original does; but a peer with nothing else serves another model.
-    fn fits(update: &Update) -> bool;
-
     /// Prints the state, with the line feed at its end. With a style, so that a person can read it.
     fn write_state(&self, style: Option<Style>, out: &mut impl Write) -> io::Result<()>;
 }
@@ -96,10 +92,6 @@ impl Shown for LwwMap {
             Some(value) => format!("{key} = {}", harmless(value)),
             None => format!("{key} removed"),
         }
-    }
-
-    fn fits(update: &Update) -> bool {
-        starts_with_name(update) && json::elements(update.change()).count() == 2
     }
 
     fn write_state(&self, style: Option<Style>, out: &mut impl Write) -> io::Result<()> {
@@ -152,10 +144,6 @@ impl Shown for EventLog {
         text
     }
 
-    fn fits(update: &Update) -> bool {
-        starts_with_name(update)
-    }
-
     fn write_state(&self, style: Option<Style>, out: &mut impl Write) -> io::Result<()> {
         for event in self.iter() {
             let name = event.name.to_json_literal();
@@ -180,10 +168,6 @@ impl Shown for Register {
 
     fn sentence(update: &Update, style: Style) -> String {
         style.strong(&harmless(update.change()))
-    }
-
-    fn fits(_: &Update) -> bool {
-        true
     }
 
     fn write_state(&self, style: Option<Style>, out: &mut impl Write) -> io::Result<()> {

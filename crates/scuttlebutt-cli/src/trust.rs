@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use scuttlebutt::{Signer, SourceId, Trust, Update, Verifier};
-use scuttlebutt_security::{Ed25519Verifier, TrustList, is_ed25519_id, verify_batch};
+use scuttlebutt_security::{Ed25519ClusterVerifier, Ed25519Verifier, TrustList, is_ed25519_id};
 
 #[cfg(feature = "rsa-sha1")]
 use scuttlebutt_security::rsa_sha1::KeyTable;
 
-use crate::cli::{SignatureKind, TrustArgs};
+use crate::cli::{ClusterArgs, SignatureKind, TrustArgs};
 use crate::exit::Failure;
 use crate::key::Key;
 use crate::{data, signals};
@@ -27,6 +27,7 @@ pub(crate) struct Rules {
 struct Sources {
     list: Option<PathBuf>,
     believes_ed25519: bool,
+    ed25519: Arc<dyn Verifier>,
     #[cfg_attr(not(feature = "rsa-sha1"), expect(dead_code, reason = "there is nothing to read"))]
     rsa_keys: Option<PathBuf>,
     /// The node's own key, which needs to stand nowhere.
@@ -37,6 +38,8 @@ struct Sources {
 struct Current {
     list: Option<TrustList>,
     believes_ed25519: bool,
+    /// Which Ed25519 signatures are good, whoever they are of.
+    ed25519: Arc<dyn Verifier>,
     #[cfg(feature = "rsa-sha1")]
     rsa_keys: KeyTable,
     own: Option<SourceId>,
@@ -48,7 +51,7 @@ impl Rules {
         args: &TrustArgs,
         own: Option<Arc<Key>>,
     ) -> Result<Option<Arc<Self>>, Failure> {
-        let TrustArgs { trust, verify, rsa_keys } = args;
+        let TrustArgs { trust, verify, rsa_keys, network } = args;
         if trust.is_none() && verify.is_empty() && rsa_keys.is_none() && own.is_none() {
             return Ok(None);
         }
@@ -76,7 +79,8 @@ impl Rules {
             ));
         }
         let (list, rsa_keys) = (trust.clone(), rsa_keys.clone());
-        let sources = Sources { list, believes_ed25519, rsa_keys, own };
+        let ed25519 = good_signatures(network);
+        let sources = Sources { list, believes_ed25519, ed25519, rsa_keys, own };
         data::off_the_runtime(move || {
             let current = RwLock::new(Arc::new(sources.read()?));
             Ok(Some(Arc::new(Self { sources, current })))
@@ -167,7 +171,7 @@ impl Current {
                 *doubt = bad_unless(self.verify(update));
             }
         }
-        for (place, trust) in places.into_iter().zip(verify_batch(&batch, &mut rand::rng())) {
+        for (place, trust) in places.into_iter().zip(self.ed25519.verify_all(&batch)) {
             doubts[place] = bad_unless(trust);
         }
         doubts
@@ -206,7 +210,7 @@ impl Verifier for Current {
         // No id of one kind is one of the other's.
         if is_ed25519_id(update.source()) {
             return match self.believes_ed25519 {
-                true => Ed25519Verifier.verify(update),
+                true => self.ed25519.verify(update),
                 false => Trust::Untrusted,
             };
         }
@@ -225,13 +229,19 @@ impl Verifier for Current {
         };
         let batch: Vec<Update> =
             updates.iter().filter(|update| is_batched(update)).cloned().collect();
-        let mut verdicts = Ed25519Verifier.verify_all(&batch).into_iter();
+        let mut verdicts = self.ed25519.verify_all(&batch).into_iter();
         let verdict = |update: &Update| match is_batched(update) {
             true => verdicts.next().unwrap_or(Trust::Later),
             false => self.verify(update),
         };
         updates.iter().map(verdict).collect()
     }
+}
+
+fn good_signatures(network: &ClusterArgs) -> Arc<dyn Verifier> {
+    let Some(cluster) = network.cluster.clone() else { return Arc::new(Ed25519Verifier) };
+    let verifier = Ed25519ClusterVerifier::new(cluster);
+    Arc::new(if network.accept_unbound { verifier.believing_unbound() } else { verifier })
 }
 
 fn bad_unless(trust: Trust) -> Option<Doubt> {
@@ -247,6 +257,7 @@ impl Sources {
         Ok(Current {
             list: list.transpose()?,
             believes_ed25519: self.believes_ed25519,
+            ed25519: self.ed25519.clone(),
             #[cfg(feature = "rsa-sha1")]
             rsa_keys: rsa::read(self.rsa_keys.as_deref(), self.own.as_deref())?,
             own: self.own.as_ref().map(|key| key.id().clone()),

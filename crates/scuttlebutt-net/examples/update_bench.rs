@@ -138,7 +138,7 @@ async fn rate(
 ) -> Result<f64> {
     let mut builder = Node::builder(EventLog::new());
     if let Some(durability) = durability {
-        let options = Options { durability, ..Options::new("bench", fresh_id()) };
+        let options = Options { durability, ..Options::new("events", fresh_id()) };
         builder = builder.store(Store::open(dir, options)?.0);
     }
     let node = builder.start().await?;

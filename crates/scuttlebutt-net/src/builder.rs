@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use scuttlebutt::{
-    Bound, LimitExceeded, Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier,
+    Bound, Label, LimitExceeded, Limits, Model, Replica, SessionConfig, Signer, SourceId, Verifier,
 };
 use scuttlebutt_store::{Progress, Store};
 
@@ -27,6 +27,7 @@ pub struct Builder<M> {
     progress: Box<dyn FnMut(Progress) + Send>,
     limits: Limits,
     tls: Tls,
+    cluster: Option<Label>,
     config: SessionConfig,
     listen: Vec<String>,
     peers: Vec<String>,
@@ -44,6 +45,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             progress: Box::new(|_| ()),
             limits: Limits::default(),
             tls: Tls::default(),
+            cluster: None,
             config: SessionConfig::default(),
             listen: Vec::new(),
             peers: Vec::new(),
@@ -150,6 +152,19 @@ impl<M: Model + Send + 'static> Builder<M> {
         self
     }
 
+    /// The cluster to which the node belongs. A peer that names another is refused, on both sides with an
+    /// error that names both ([`SessionError::OtherCluster`](scuttlebutt::SessionError::OtherCluster)); one
+    /// that names none is let in, and a line in the log says so. It holds for all sessions but those whose
+    /// own options name one.
+    ///
+    /// It keeps networks apart that were joined by mistake, and nobody out who means to come in: for that
+    /// there are [`tls`](Self::tls) and [`verify_with`](Self::verify_with).
+    #[must_use]
+    pub fn cluster(mut self, cluster: Label) -> Self {
+        self.cluster = Some(cluster);
+        self
+    }
+
     /// The options of all sessions that are not given their own.
     #[must_use]
     pub fn sessions(mut self, config: SessionConfig) -> Self {
@@ -217,7 +232,7 @@ impl<M: Model + Send + 'static> Builder<M> {
         if self.is_forgetful {
             replica.doubt_identity_for_good();
         }
-        let engine = Engine::new(replica, store, own_id, self.tls);
+        let engine = Engine::new(replica, store, own_id, self.tls, self.cluster);
         Keeper::start(&engine);
         time::tell(&engine);
         if let Some(verifier) = self.verifier {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{CloseReason, Limits, Model, PeerLag, Session, SessionConfig, SessionEvent};
+use scuttlebutt::{CloseReason, Limits, Model, Session, SessionConfig, SessionEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -28,7 +28,7 @@ use crate::suspicion::Suspicion;
 pub(crate) trait Observer: Send {
     fn event(&mut self, event: &SessionEvent);
     fn bytes(&mut self, _received: usize, _sent: usize) {}
-    fn lag(&mut self, _lag: Option<PeerLag>) {}
+    fn standing(&mut self, _session: &Session) {}
 }
 
 /// The smallest portion to read: what an idle connection holds.
@@ -188,6 +188,9 @@ impl<M: Model> Connection<'_, M> {
                 () = sleep_until(listen_from), if listen_from.is_some() => {}
                 error = self.budget.exceeded() => return Err(error),
                 () = at(timeout), if timeout.is_some() => {
+                    if !may_come {
+                        self.session.excuse_silence();
+                    }
                     let _ = self.session.handle_timeout(now_ms());
                 }
                 () = &mut alarm, if due.is_some() => {
@@ -336,7 +339,7 @@ impl<M: Model> Connection<'_, M> {
 
     /// Passes the events on; answers how the session ended, if it did.
     fn report(&mut self, observer: &mut impl Observer) -> Option<Result<(), LinkError>> {
-        observer.lag(self.session.peer_lag());
+        observer.standing(&self.session);
         while let Some(event) = self.session.next_event() {
             observer.event(&event);
             if let SessionEvent::DigestReceived { vector, .. } = &event {
@@ -365,8 +368,10 @@ async fn write_or_flush(writer: &mut Writer, output: &[u8]) -> io::Result<usize>
 /// Sleeps until a wall-clock time.
 async fn at(timeout_ms: Option<f64>) {
     let wait_ms = timeout_ms.map_or(0.0, |due| (due - now_ms()).max(0.0));
-    // Never longer than a second, in case the wall clock is set; the caller asks again.
-    tokio::time::sleep(Duration::from_secs_f64((wait_ms / 1_000.0).min(1.0))).await;
+    // Never much longer, in case the wall clock is set; the caller asks again. An idle connection, whose
+    // next heartbeat is half a minute away, is not to wake up for that each second.
+    let wait = Duration::from_secs_f64((wait_ms / 1_000.0).min(10.0));
+    tokio::time::sleep(wait).await;
 }
 
 async fn sleep_until(instant: Option<tokio::time::Instant>) {

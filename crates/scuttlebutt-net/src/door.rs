@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
-use scuttlebutt::Limits;
+use scuttlebutt::{Limits, SessionError};
 
 use crate::engine::lock;
 use crate::error::LinkError;
@@ -116,7 +116,9 @@ impl Counts {
             LinkError::TookNothing { .. } => &self.took_nothing,
             LinkError::SlowLine { .. } => &self.slow_lines,
             LinkError::TooMuchUnfinished { .. } => &self.over_unfinished,
-            LinkError::Session(scuttlebutt::SessionError::NoDigest { .. }) => &self.silent,
+            LinkError::Session(SessionError::NoDigest { .. } | SessionError::Silent { .. }) => {
+                &self.silent
+            }
             _ => return None,
         })
     }

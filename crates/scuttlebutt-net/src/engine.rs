@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use scuttlebutt::{Direction, Limits, Model, Replica, SessionConfig};
+use scuttlebutt::{Direction, Label, Limits, Model, Replica, SessionConfig};
 use scuttlebutt_store::Store;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -40,6 +40,8 @@ pub(crate) struct Engine<M> {
     pub(crate) budget: Budget,
     /// Who the node is on TLS links, unless a listener says otherwise.
     pub(crate) tls: Tls,
+    /// Which cluster the node belongs to, unless a session's options say otherwise.
+    cluster: Option<Label>,
     /// Becomes true once, when everything is to end.
     pub(crate) shutdown: watch::Sender<bool>,
     /// It has not changed until then: what each write asks.
@@ -55,6 +57,7 @@ impl<M: Model> Engine<M> {
         store: Option<Store>,
         own_id: OwnId,
         tls: Tls,
+        cluster: Option<Label>,
     ) -> Arc<Self> {
         let limits = replica.limits().clone();
         let shutdown = watch::Sender::new(false);
@@ -66,6 +69,7 @@ impl<M: Model> Engine<M> {
             long_lines: LongLines::default(),
             budget: Budget::new(limits.sessions_bytes_max),
             tls,
+            cluster,
             limits,
             shared: Shared::new(replica, own_id, log.clone()),
             log,
@@ -109,6 +113,7 @@ impl<M: Model> Engine<M> {
         shutdown: watch::Receiver<bool>,
         peer: Option<&watch::Sender<PeerStatus>>,
     ) -> Result<SessionStatus, LinkError> {
+        config.cluster = config.cluster.or_else(|| self.cluster.clone());
         let place = halves.place.take();
         if let Some(place) = &place {
             config.direction = narrower(config.direction, place.direction)

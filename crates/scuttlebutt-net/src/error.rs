@@ -86,6 +86,12 @@ pub enum LinkError {
     /// The stream broke.
     #[error("the connection broke: {0}")]
     Io(Arc<io::Error>),
+    /// Nothing that was sent to the peer's machine was acknowledged, or taken, for too long.
+    #[error(
+        "the peer's machine acknowledged or took nothing for three times Limits::heartbeat_ms_max: it is \
+         gone, or the way to it is broken"
+    )]
+    Vanished,
     /// The peer sent what it must not, or not what it had to.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -162,6 +168,7 @@ impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
         match TlsError::of(&error) {
             Some(error) => Self::Tls(error),
+            None if error.kind() == io::ErrorKind::TimedOut => Self::Vanished,
             None => Self::Io(Arc::new(error)),
         }
     }

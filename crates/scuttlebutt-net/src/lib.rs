@@ -28,6 +28,7 @@ mod outage;
 mod pace;
 mod peer;
 mod peer_log;
+mod probing;
 mod race;
 mod shared;
 mod signing;

@@ -12,6 +12,7 @@ use crate::door::Seat;
 use crate::engine::Engine;
 use crate::error::LinkError;
 use crate::peer_log::{Begun, Topic};
+use crate::probing::Probing;
 use crate::stream::{Accepted, Acceptor};
 use crate::tls::{Tls, TlsError};
 
@@ -162,7 +163,7 @@ async fn serve<M: Model + Send + 'static>(
     let waited_ms = engine.limits.handshake_wait_ms_max;
     let mut shutdown = engine.shutdown.subscribe();
     // Apart: a handshake takes room that the connection, which outlives it by far, does not need.
-    let established = Box::pin(accepted.establish());
+    let established = Box::pin(accepted.establish(Probing::new(&engine.limits)));
     let halves = tokio::select! {
         halves = established => halves?,
         () = tokio::time::sleep(Duration::from_millis(waited_ms)) => {

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::LinkError;
 use crate::outage::{News, Outage};
 use crate::peer_log::{Begun, Topic};
+use crate::probing::Probing;
 use crate::status::{PeerState, PeerStatus};
 use crate::stream::{self, Halves};
 use crate::tls::TlsError;
@@ -61,10 +62,11 @@ impl Peer {
     /// How it stands now.
     #[must_use]
     pub fn status(&self) -> PeerStatus {
-        self.0.status.borrow().clone()
+        self.0.status.borrow().refreshed()
     }
 
-    /// Follows how it stands.
+    /// Follows how it stands. What changes with each byte, such as its session's lag and silence, is
+    /// as it was when something else changed; [`status`](Self::status) knows it now.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<PeerStatus> {
         self.0.status.subscribe()
@@ -144,7 +146,7 @@ async fn keep_dialling<M: Model + Send + 'static>(
             },
         }
         record.status.send_modify(|status| {
-            status.session = None;
+            status.set_session(None);
             status.state = PeerState::Waiting { delay };
             status.failures += u64::from(ended.is_err() && !was_synced);
             status.last_error = ended.err();
@@ -158,7 +160,7 @@ async fn keep_dialling<M: Model + Send + 'static>(
         record.status.send_modify(|status| status.state = PeerState::Dialling);
     }
     record.status.send_modify(|status| {
-        status.session = None;
+        status.set_session(None);
         status.state = PeerState::Removed;
     });
 }
@@ -199,7 +201,7 @@ pub(crate) async fn dial<M>(engine: &Engine<M>, address: &Address) -> Result<Hal
         None => LinkError::Dial { address: address.clone(), error: Arc::new(error) },
     };
     // Apart: a handshake takes room that the connection, which outlives it by far, does not need.
-    let dialled = Box::pin(stream::dial(address, &engine.tls, wait));
+    let dialled = Box::pin(stream::dial(address, &engine.tls, Probing::new(&engine.limits), wait));
     match tokio::time::timeout(wait, dialled).await {
         Ok(halves) => halves.map_err(failed),
         Err(_) => Err(failed(std::io::Error::new(

@@ -1,12 +1,13 @@
 //! What can be seen of sessions and peers from outside.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use scuttlebutt::{Label, PeerLag, Refusal, SessionEvent, Timestamp, Update, UpdateId};
+use scuttlebutt::{Label, PeerLag, Refusal, Session, SessionEvent, Timestamp, Update, UpdateId};
 use tokio::sync::watch;
 
 use crate::connection::Observer;
+use crate::engine::lock;
 use crate::error::LinkError;
 use crate::peer_log::{Begun, PeerLog, Topic};
 use crate::tls::NodeKey;
@@ -36,6 +37,11 @@ pub struct SessionStatus {
     pub looks_foreign: bool,
     /// Whether the peer has announced what it holds.
     pub has_announced: bool,
+    /// Whether both sides agreed to say something at least every so often
+    /// ([`Limits::heartbeat_ms_max`](scuttlebutt::Limits::heartbeat_ms_max)), and are given up otherwise.
+    pub has_heartbeat: bool,
+    /// For how long nothing has come from the peer.
+    pub silent_for: Duration,
     /// How far the peer is behind with what was sent to it. Known where both announced the binary
     /// protocol, and speak it; `None` where JSON is spoken.
     pub lag: Option<PeerLag>,
@@ -95,7 +101,8 @@ pub struct Refusals {
     /// [`Limits::unfinished_bytes_max`](scuttlebutt::Limits::unfinished_bytes_max).
     pub over_unfinished: u64,
     /// The peer said nothing for
-    /// [`Limits::digest_wait_ms_max`](scuttlebutt::Limits::digest_wait_ms_max).
+    /// [`Limits::digest_wait_ms_max`](scuttlebutt::Limits::digest_wait_ms_max), or fell silent and sent no
+    /// heartbeat either.
     pub silent: u64,
 }
 
@@ -115,6 +122,21 @@ pub struct PeerStatus {
     pub last_error: Option<LinkError>,
     /// The newest update of this node that the peer provably holds, in any session so far.
     pub confirmed: Option<Timestamp>,
+    /// Where the session's status stands as it is now.
+    record: Option<Arc<SessionRecord>>,
+}
+
+impl PeerStatus {
+    pub(crate) fn set_session(&mut self, record: Option<Arc<SessionRecord>>) {
+        self.session = record.as_ref().map(|record| record.status());
+        self.record = record;
+    }
+
+    /// With the session as it is now.
+    pub(crate) fn refreshed(&self) -> Self {
+        let session = self.record.as_ref().map(|record| record.status());
+        Self { session, ..self.clone() }
+    }
 }
 
 /// What is being done about a peer.
@@ -138,19 +160,26 @@ pub enum PeerState {
 }
 
 /// One session's status, shared with its node.
-pub(crate) struct SessionRecord(Mutex<SessionStatus>);
+#[derive(Debug)]
+pub(crate) struct SessionRecord {
+    status: Mutex<SessionStatus>,
+    /// When something came last.
+    heard_at: Mutex<Instant>,
+}
 
 impl SessionRecord {
     pub(crate) fn new(id: u64, remote: String, node_key: Option<NodeKey>) -> Self {
-        Self(Mutex::new(SessionStatus { id, remote, node_key, ..SessionStatus::default() }))
+        let status = SessionStatus { id, remote, node_key, ..SessionStatus::default() };
+        Self { status: Mutex::new(status), heard_at: Mutex::new(Instant::now()) }
     }
 
     pub(crate) fn status(&self) -> SessionStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let silent_for = lock(&self.heard_at).elapsed();
+        SessionStatus { silent_for, ..lock(&self.status).clone() }
     }
 
     fn update(&self, update: impl FnOnce(&mut SessionStatus)) {
-        update(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        update(&mut lock(&self.status));
     }
 }
 
@@ -159,7 +188,7 @@ impl SessionRecord {
 pub(crate) struct Recorder<'a> {
     /// Which cluster this node belongs to.
     pub(crate) cluster: Option<Label>,
-    pub(crate) record: &'a SessionRecord,
+    pub(crate) record: &'a Arc<SessionRecord>,
     pub(crate) peer: Option<&'a watch::Sender<PeerStatus>>,
     pub(crate) log: &'a PeerLog,
     pub(crate) begun: Begun,
@@ -304,18 +333,24 @@ impl Observer for Recorder<'_> {
                     status.failures = 0;
                     status.last_error = None;
                 }
-                status.session = Some(session);
+                status.set_session(Some(self.record.clone()));
             });
         }
     }
 
-    fn lag(&mut self, lag: Option<PeerLag>) {
-        if lag.is_some() {
-            self.record.update(|status| status.lag = lag);
+    fn standing(&mut self, session: &Session) {
+        let (lag, has_heartbeat) = (session.peer_lag(), session.has_heartbeat());
+        if lag.is_some() || has_heartbeat {
+            self.record.update(|status| {
+                (status.lag, status.has_heartbeat) = (lag, has_heartbeat);
+            });
         }
     }
 
     fn bytes(&mut self, received: usize, sent: usize) {
+        if received > 0 {
+            *lock(&self.record.heard_at) = Instant::now();
+        }
         self.record.update(|status| {
             status.bytes_received += received as u64;
             status.bytes_sent += sent as u64;

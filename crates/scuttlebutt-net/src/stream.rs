@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::address::Address;
+use crate::probing::Probing;
 use crate::race;
 use crate::tls::{self, Admitted, NodeKey, Place, Server, Tls, TlsError};
 
@@ -35,16 +36,19 @@ impl Halves {
     }
 }
 
-/// After how long a silent TCP connection is probed, so that a half-open one comes to an end.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-
 /// Dials. A name is resolved each time; of its addresses the first that answers is taken, with TLS the first
 /// that shakes hands. The caller gives up after `wait`.
-pub(crate) async fn dial(address: &Address, tls: &Tls, wait: Duration) -> io::Result<Halves> {
+pub(crate) async fn dial(
+    address: &Address,
+    tls: &Tls,
+    probing: Probing,
+    wait: Duration,
+) -> io::Result<Halves> {
     match address {
         Address::Tcp(address) => {
             let addresses = resolve(address).await?;
-            tcp_halves(race::first_to_answer(addresses, wait, TcpStream::connect).await?)
+            let stream = race::first_to_answer(addresses, wait, TcpStream::connect).await?;
+            tcp_halves(stream, probing)
         }
         Address::Unix(path) => Ok(socket_halves(UnixStream::connect(path).await?.into_split())),
         Address::Tls { address, key } => {
@@ -55,7 +59,7 @@ pub(crate) async fn dial(address: &Address, tls: &Tls, wait: Duration) -> io::Re
                 let (connector, name) = (connector.clone(), name.clone());
                 async move {
                     let stream = TcpStream::connect(address).await?;
-                    prepare(&stream)?;
+                    probing.prepare(&stream)?;
                     connector.connect(name, stream).await.map_err(in_handshake)
                 }
             };
@@ -98,15 +102,9 @@ fn socket_halves(
     Halves { holds_back: false, ..halves(parts) }
 }
 
-fn tcp_halves(stream: TcpStream) -> io::Result<Halves> {
-    prepare(&stream)?;
+fn tcp_halves(stream: TcpStream, probing: Probing) -> io::Result<Halves> {
+    probing.prepare(&stream)?;
     Ok(socket_halves(stream.into_split()))
-}
-
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 fn in_handshake(error: io::Error) -> io::Error {
@@ -189,12 +187,12 @@ impl Acceptor {
 
 impl Accepted {
     /// Makes it ready for a session. With TLS that takes as long as the other side likes.
-    pub(crate) async fn establish(self) -> io::Result<Halves> {
+    pub(crate) async fn establish(self, probing: Probing) -> io::Result<Halves> {
         match self.socket {
-            Socket::Tcp(stream) => tcp_halves(stream),
+            Socket::Tcp(stream) => tcp_halves(stream, probing),
             Socket::Unix(stream) => Ok(socket_halves(stream.into_split())),
             Socket::Tls(stream, Server { config, admitted }) => {
-                prepare(&stream)?;
+                probing.prepare(&stream)?;
                 let accepted = TlsAcceptor::from(config).accept(stream).await;
                 let stream = accepted.map_err(in_handshake)?;
                 let node_key = first_key(stream.get_ref().1.peer_certificates());

@@ -58,7 +58,8 @@ mod rules;
 mod trust_list;
 
 pub use ed25519::{
-    Ed25519Key, Ed25519Verifier, UPDATES_PER_BATCH_MAX, is_ed25519_id, verify_batch,
+    Ed25519ClusterVerifier, Ed25519Key, Ed25519Verifier, UPDATES_PER_BATCH_MAX, is_ed25519_id,
+    verify_batch,
 };
 pub use error::KeyError;
 pub use rules::Ruled;

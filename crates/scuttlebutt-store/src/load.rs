@@ -42,12 +42,13 @@ impl Progress {
 impl Store {
     /// Gives `replica` everything that the store holds, and makes it wait for the store from now on
     /// and, unless its id was drawn at this opening, [doubt](Replica::doubt_identity) that.
-    /// It must be empty and have the store's [`id`](Self::id). `progress` is called every
+    /// It must be empty and have the store's [`id`](Self::id), and its model, if it has a
+    /// [name](Model::name), the store's [`model`](Self::model). `progress` is called every
     /// [`StoreLimits::progress_updates`](crate::StoreLimits::progress_updates) updates or so and at the
     /// end.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when anything in the store is not what was written. The replica is
+    /// [`StoreError::WrongModel`] when the store was made for another model; [`StoreError::Damaged`] when anything in the store is not what was written. The replica is
     /// gone then, so that nobody goes on with a part of it.
     pub fn load<M: Model>(
         &self,
@@ -56,6 +57,10 @@ impl Store {
     ) -> Result<Replica<M>, StoreError> {
         if *replica.id() != self.id() || replica.head() > 0 {
             return Err(StoreError::WrongReplica { path: self.path.clone(), id: self.id() });
+        }
+        let (held, path) = (self.model(), self.path.clone());
+        if let Some(wanted) = replica.model().name().filter(|wanted| *wanted != held) {
+            return Err(StoreError::WrongModel { path, held, wanted: wanted.to_owned() });
         }
         let path = &self.path;
         guarded(path, || {

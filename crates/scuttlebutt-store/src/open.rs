@@ -37,7 +37,8 @@ const DOING: &str = "opening the store";
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The name of the data model, which a store holds for good.
+    /// The name of the data model, which a store holds for good: that of the replica's model
+    /// ([`Model::name`](scuttlebutt::Model::name)), if it has one.
     pub model: String,
     /// The id for a store that is new, or must not write under its old id. Draw it at random.
     pub fresh_id: SourceId,

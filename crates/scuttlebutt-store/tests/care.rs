@@ -35,7 +35,7 @@ fn an_inspection_counts_what_is_there() {
     let dir = TempDir::new("inspect");
     let a = filled(&dir);
     let open = a.store.inspect().unwrap();
-    assert_eq!((open.format, &open.id, open.model.as_str()), (FORMAT, &source("A"), "test"));
+    assert_eq!((open.format, &open.id, open.model.as_str()), (FORMAT, &source("A"), "map"));
     assert_eq!((open.updates, open.sources.len()), (110, 2));
     let b = &open.sources[&source("B")];
     assert_eq!((b.updates, b.oldest, b.newest), (10, Some(at(1_001.0)), Some(at(1_010.0))));

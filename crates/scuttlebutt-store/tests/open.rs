@@ -8,7 +8,7 @@ use std::fs;
 use std::process::Command;
 
 use common::{StoredMap, TempDir, assert_same, open, options, source};
-use scuttlebutt::{LwwMap, Replica};
+use scuttlebutt::{EventLog, LwwMap, Replica};
 use scuttlebutt_store::{Durability, FILE_NAME, FORMAT, Options, Renewed, Store, StoreError};
 
 #[test]
@@ -82,8 +82,13 @@ fn holds_one_model_for_good() {
     let dir = TempDir::new("model");
     drop(open(dir.path(), "A").unwrap());
     let refused = Store::open(dir.path(), Options::new("other", source("A"))).unwrap_err();
-    assert!(refused.to_string().contains("holds a `test`, not a `other`"), "{refused}");
+    assert!(refused.to_string().contains("holds a `map`, not a `other`"), "{refused}");
     assert!(matches!(refused, StoreError::WrongModel { .. }));
+    // Nor is it loaded into another, whatever it was opened as.
+    let (store, _) = open(dir.path(), "A").unwrap();
+    let refused = store.load(Replica::new(store.id(), EventLog::new()), |_| ()).err().unwrap();
+    assert!(refused.to_string().contains("holds a `map`, not a `events`"), "{refused}");
+    assert!(store.load(Replica::new(store.id(), LwwMap::new()), |_| ()).is_ok());
 }
 
 #[test]

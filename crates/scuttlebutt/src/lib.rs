@@ -31,8 +31,8 @@ pub use replica::{
     Question, Replica, Revision, SignError, SignedDraft, Signer, Ticket, Trust, Verifier,
 };
 pub use session::{
-    CloseReason, Direction, Metadata, Mode, PeerLag, Refusal, Session, SessionConfig, SessionError,
-    SessionEvent, Tally,
+    CloseReason, Direction, InvalidMetadata, Metadata, Mode, PeerLag, Refusal, Session,
+    SessionConfig, SessionError, SessionEvent, Tally,
 };
 pub use source::{InvalidSource, SourceId};
 pub use timestamp::{InvalidTimestamp, Timestamp};

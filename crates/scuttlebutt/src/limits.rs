@@ -78,6 +78,17 @@ pub struct Limits {
     /// milliseconds. Default 30 seconds.
     pub digest_wait_ms_max: f64,
 
+    /// How long a peer may be silent, in milliseconds, where it agrees to say something at least so often.
+    /// Default 30 seconds; 0 agrees on nothing. The session with one that was silent three times as long
+    /// ends. Over TCP the system is asked for about the same, for peers with which nothing is agreed: it
+    /// ends a connection whose other end acknowledges nothing, or takes nothing, for three times as long.
+    pub heartbeat_ms_max: f64,
+
+    /// How often a peer may ask to hear something, in milliseconds. Default 1,000. One that asks for it
+    /// more often hears it as often as this; and nobody is asked for more, whatever
+    /// [`heartbeat_ms_max`](Self::heartbeat_ms_max) says.
+    pub heartbeat_ms_min: f64,
+
     /// The least time between two digests by which a session asks again for what was put off, in
     /// milliseconds. Default 1,000: each may be answered with everything that is missing.
     pub ask_again_ms_min: f64,
@@ -136,7 +147,9 @@ pub struct Limits {
 
     /// How long output may wait for a peer that takes none of it, in milliseconds. Default 5 minutes.
     /// A peer that is idle has taken everything, so this never ends its session. Whoever is cut off
-    /// loses nothing by it: the next session begins with what is missing.
+    /// loses nothing by it: the next session begins with what is missing. What the system has taken for
+    /// the peer counts for nothing here; over TCP see [`heartbeat_ms_max`](Self::heartbeat_ms_max), which
+    /// comes first there unless it is 0.
     pub write_wait_ms_max: u64,
 
     /// How long a peer that has begun a line may take for its end, or for the next 1,024 bytes of it,
@@ -256,6 +269,8 @@ impl Default for Limits {
             held_bytes_max: 4 << 30,
             clock_skew_ms_max: 24.0 * 60.0 * 60.0 * 1_000.0,
             digest_wait_ms_max: 30_000.0,
+            heartbeat_ms_max: 30_000.0,
+            heartbeat_ms_min: 1_000.0,
             ask_again_ms_min: 1_000.0,
             ask_again_ms_max: 900_000.0,
             relay_wait_ms_max: 20.0,

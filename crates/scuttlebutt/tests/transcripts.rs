@@ -6,7 +6,9 @@
 
 use std::fmt::Write as _;
 
-use scuttlebutt::{LwwMap, Replica, Session, SessionConfig, SessionEvent, SourceId, Update};
+use scuttlebutt::{
+    Limits, LwwMap, Replica, Session, SessionConfig, SessionEvent, SourceId, Update,
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/protocol.md");
 const RECORDED: &str = include_str!("../../../interop/golden/reconnect.json");
@@ -172,7 +174,9 @@ struct Side {
 impl Side {
     fn new(id: &str) -> Self {
         let id = SourceId::new(id).expect("an id");
-        Self { replica: Replica::new(id, LwwMap::new()), session: None, now: NOW, is_binary: false }
+        let limits = Limits { heartbeat_ms_max: 0.0, ..Limits::default() };
+        let replica = Replica::with_limits(id, LwwMap::new(), limits);
+        Self { replica, session: None, now: NOW, is_binary: false }
     }
 
     fn open(&mut self) {

@@ -81,11 +81,24 @@ pub(crate) struct LinkArgs {
 pub(crate) struct Place {
     pub(crate) address: Address,
     direction: Option<Direction>,
+    manner: Manner,
+}
+
+/// What is done about peers that say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Manner {
+    /// They are waited for, for a while.
+    #[default]
+    Waiting,
+    /// They are waited for as long as it takes.
+    Patient,
+    /// They are sent everything at once.
+    Unasked,
 }
 
 impl From<Address> for Place {
     fn from(address: Address) -> Self {
-        Self { address, direction: None }
+        Self { address, direction: None, manner: Manner::default() }
     }
 }
 
@@ -93,7 +106,12 @@ impl Place {
     /// The options of sessions with those there, which are `general` where nothing is said.
     pub(crate) fn config(&self, general: &SessionConfig) -> SessionConfig {
         let direction = self.direction.unwrap_or(general.direction);
-        SessionConfig { direction, ..general.clone() }
+        SessionConfig {
+            direction,
+            is_patient: self.manner == Manner::Patient,
+            await_digest: self.manner != Manner::Unasked,
+            ..general.clone()
+        }
     }
 }
 
@@ -118,13 +136,28 @@ fn split_direction(text: &str) -> (&str, Option<Direction>) {
     }
 }
 
+fn split_manner(text: &str) -> (&str, Manner) {
+    match text.rsplit_once(',') {
+        Some((before, "patient")) => (before, Manner::Patient),
+        Some((before, "unasked")) => (before, Manner::Unasked),
+        _ => (text, Manner::default()),
+    }
+}
+
 pub(super) fn parse_place(text: &str) -> Result<Place, String> {
-    let (address, direction) = split_direction(text);
+    let (rest, manner) = split_manner(text);
+    let (address, direction) = split_direction(rest);
+    if manner == Manner::Unasked && direction != Some(Direction::SendOnly) {
+        return Err(
+            "what is sent unasked is for those who only read: `,read-only,unasked`".to_owned()
+        );
+    }
     match address.parse() {
-        Ok(address) => Ok(Place { address, direction }),
-        Err(error) if text.contains(',') => {
-            Err(format!("{error}; behind it may stand `,read-only` or `,write-only`"))
-        }
+        Ok(address) => Ok(Place { address, direction, manner }),
+        Err(error) if text.contains(',') => Err(format!(
+            "{error}; behind it may stand `,read-only` or `,write-only`, and then `,patient` or, for \
+             who only reads, `,unasked`"
+        )),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -182,6 +215,7 @@ impl LimitChange {
             "held_bytes_max" => limits.held_bytes_max = size,
             "clock_skew_ms_max" => limits.clock_skew_ms_max = value as f64,
             "digest_wait_ms_max" => limits.digest_wait_ms_max = value as f64,
+            "heartbeat_ms_max" => limits.heartbeat_ms_max = value as f64,
             "sessions_max" => limits.sessions_max = size,
             "sessions_per_address_max" => limits.sessions_per_address_max = size,
             "handshake_wait_ms_max" => limits.handshake_wait_ms_max = value,
@@ -193,7 +227,8 @@ impl LimitChange {
                 return Err(format!(
                     "{name} cannot be changed here; what can are line_bytes_max, update_bytes_max, \
                      nesting_depth_max, sources_max, updates_max, held_bytes_max, clock_skew_ms_max, \
-                     digest_wait_ms_max, sessions_max, sessions_per_address_max, \
+                     digest_wait_ms_max, heartbeat_ms_max, sessions_max, \
+                     sessions_per_address_max, \
                      handshake_wait_ms_max, write_wait_ms_max, line_wait_ms_max, \
                      unfinished_bytes_max and sessions_bytes_max"
                 ));

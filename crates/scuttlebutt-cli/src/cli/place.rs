@@ -23,7 +23,7 @@ pub(crate) struct PlaceArgs {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["address", "trust", "verify", "rsa_keys"],
+        conflicts_with_all = ["address", "trust", "verify", "rsa_keys", "cluster"],
     )]
     pub(crate) data: Option<PathBuf>,
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::ClusterArgs;
+
 /// Make a secret key for signing what is written, and print its source id
 ///
 /// The key is Ed25519, and the id is the public key: whoever sees an update can verify it without
@@ -90,6 +92,9 @@ pub(crate) struct TrustArgs {
     /// A source without a key there is not believed. `serve` reads them again on SIGHUP.
     #[arg(long, value_name = "DIR")]
     pub(crate) rsa_keys: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) network: ClusterArgs,
 }
 
 /// The kinds of signatures by the names they have on the command line.

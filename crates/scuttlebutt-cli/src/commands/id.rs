@@ -5,13 +5,13 @@ use std::io::Write;
 
 use scuttlebutt::{Signer, SourceId};
 
-use crate::cli::Id;
+use crate::cli::{ClusterArgs, Id};
 use crate::exit::Failure;
 use crate::key::Key;
 use crate::printer::print_at_once;
 
 pub(crate) fn run(args: &Id) -> Result<(), Failure> {
-    let id = match Key::named(&args.key)? {
+    let id = match Key::named(&args.key, &ClusterArgs::default())? {
         Some(key) => key.id().clone(),
         None => SourceId::from_random(rand::random()),
     };

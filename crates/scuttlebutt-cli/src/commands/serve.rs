@@ -45,6 +45,8 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         },
         announce_binary: !args.links.no_binary,
         compress: args.links.compress,
+        cluster: args.trust.network.cluster.clone(),
+        metadata: args.meta,
         ..SessionConfig::default()
     };
     let tls = links::read_for_serving(&args.links)?;
@@ -53,7 +55,7 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
     if let Some(id) = args.id {
         node = node.id(id);
     }
-    let key = Key::named(&args.key)?.map(Arc::new);
+    let key = Key::named(&args.key, &args.trust.network)?.map(Arc::new);
     if let Some(rules) = Rules::named(&args.trust, key.clone()).await? {
         rules.reload_on_hangup()?;
         node = node.verify_with(rules);

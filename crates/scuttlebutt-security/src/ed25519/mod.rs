@@ -11,14 +11,14 @@ use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use rand_core::CryptoRng;
-use scuttlebutt::{SignError, Signer, SourceId, Update};
+use scuttlebutt::{Label, SignError, Signer, SourceId, Update};
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
 
 pub(crate) use text::claims_to_be_id;
 pub use text::is_ed25519_id;
-pub use verify::{Ed25519Verifier, UPDATES_PER_BATCH_MAX, verify_batch};
+pub use verify::{Ed25519ClusterVerifier, Ed25519Verifier, UPDATES_PER_BATCH_MAX, verify_batch};
 
 /// A secret key, which writes as its public key. Wiped when it is dropped.
 ///
@@ -35,6 +35,7 @@ pub struct Ed25519Key {
     // Boxed, so that moving the key leaves no copy behind.
     secret: Box<SigningKey>,
     id: SourceId,
+    cluster: Option<Label>,
 }
 
 impl Ed25519Key {
@@ -50,7 +51,7 @@ impl Ed25519Key {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let secret = Box::new(SigningKey::from_bytes(seed));
         let id = text::id_of(secret.verifying_key().as_bytes());
-        Self { secret, id }
+        Self { secret, id, cluster: None }
     }
 
     /// Reads the text of a key file, as [`to_text`](Self::to_text) makes it.
@@ -85,6 +86,28 @@ impl Ed25519Key {
         Zeroizing::new(self.secret.to_bytes())
     }
 
+    /// From now on signs for the network of this name, and no other believes it
+    /// ([`Ed25519ClusterVerifier`]): what is written there cannot be played to another network that trusts
+    /// the same key.
+    ///
+    /// ```
+    /// use scuttlebutt::{Label, LwwMap, Replica, Trust, Verifier};
+    /// use scuttlebutt_security::{Ed25519ClusterVerifier, Ed25519Key, Ed25519Verifier};
+    ///
+    /// let (red, blue) = (Label::new("red")?, Label::new("blue")?);
+    /// let key = Ed25519Key::from_seed(&[7; 32]).in_cluster(red.clone());
+    /// let mut ada = Replica::new(key.id().clone(), LwwMap::new()).sign_with(std::sync::Arc::new(key));
+    /// let update = ada.local_update(100.0, LwwMap::set("k", &1)?)?;
+    /// assert_eq!(Ed25519ClusterVerifier::new(red).verify(&update), Trust::Trusted);
+    /// assert_eq!(Ed25519ClusterVerifier::new(blue).verify(&update), Trust::Untrusted);
+    /// assert_eq!(Ed25519Verifier.verify(&update), Trust::Untrusted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn in_cluster(self, cluster: Label) -> Self {
+        Self { cluster: Some(cluster), ..self }
+    }
+
     /// The source id: the public key.
     #[must_use]
     pub fn id(&self) -> &SourceId {
@@ -101,7 +124,7 @@ impl Signer for Ed25519Key {
         if !update.extras().is_empty() {
             return Err(SignError("it carries something behind its source already".into()));
         }
-        let signature = self.secret.sign(&message::signing_bytes(update));
+        let signature = self.secret.sign(&message::signing_bytes(update, self.cluster.as_ref()));
         Ok(text::write_signature(&signature.to_bytes()))
     }
 }

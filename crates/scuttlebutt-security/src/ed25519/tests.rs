@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use scuttlebutt::{Change, Timestamp, Trust, Verifier};
+use scuttlebutt::{Change, Label, Timestamp, Trust, Verifier};
 
 use super::*;
 
@@ -36,7 +36,45 @@ fn the_bytes_that_are_signed_do_not_change() {
     let change = r#"["k",{"2":"\ud800é","b":1e+21}]"#;
     expected.extend([0, 0, 0, 0, 0, 0, 0, change.len() as u8]);
     expected.extend(change.as_bytes());
-    assert_eq!(message::signing_bytes(&update), expected);
+    assert_eq!(message::signing_bytes(&update, None), expected);
+}
+
+/// The layout where a network has a name, printed once too.
+#[test]
+fn the_bytes_that_are_signed_for_a_cluster_do_not_change() {
+    let (update, red) = (unsigned(&key(7), "[]", 1.5), Label::new("red").unwrap());
+    let mut expected = b"scuttlebutt update, ed25519, version 2\0".to_vec();
+    expected.extend([0, 0, 0, 0, 0, 0, 0, 5]);
+    expected.extend(br#""red""#);
+    let unbound = message::signing_bytes(&update, None);
+    expected.extend(&unbound[message::DOMAIN.len()..]);
+    assert_eq!(message::signing_bytes(&update, Some(&red)), expected);
+}
+
+/// A key that two networks trust writes for one of them at a time.
+#[test]
+fn what_is_signed_for_one_cluster_counts_in_no_other() {
+    let [red, blue] = ["red", "blue"].map(|name| Label::new(name).unwrap());
+    let verifiers: [(&str, Box<dyn Verifier>); 4] = [
+        ("red", Box::new(Ed25519ClusterVerifier::new(red.clone()))),
+        ("blue", Box::new(Ed25519ClusterVerifier::new(blue.clone()))),
+        ("none", Box::new(Ed25519Verifier)),
+        ("red or none", Box::new(Ed25519ClusterVerifier::new(red.clone()).believing_unbound())),
+    ];
+    let writers =
+        [("red", key(7).in_cluster(red)), ("blue", key(7).in_cluster(blue)), ("none", key(7))];
+    let updates: Vec<Update> = (0..60)
+        .map(|n| signed(&writers[n % 3].1, &format!("[\"k\",{n}]"), 1.0 + n as f64))
+        .collect();
+    for (believed, verifier) in verifiers {
+        let together = verifier.verify_all(&updates);
+        for (n, update) in updates.iter().enumerate() {
+            let is_believed = believed.split(" or ").any(|name| name == writers[n % 3].0);
+            let expected = if is_believed { Trust::Trusted } else { Trust::Untrusted };
+            assert_eq!(verifier.verify(update), expected, "{} by {believed}", writers[n % 3].0);
+            assert_eq!(together[n], expected, "{} by {believed}", writers[n % 3].0);
+        }
+    }
 }
 
 #[test]
@@ -46,7 +84,7 @@ fn another_implementation_of_ed25519_agrees() {
     let signature = ed25519_dalek::Signature::from_bytes(&signature);
     let public =
         ed25519_dalek::VerifyingKey::from_bytes(&text::read_id(key.id()).unwrap()).unwrap();
-    public.verify_strict(&message::signing_bytes(&update), &signature).unwrap();
+    public.verify_strict(&message::signing_bytes(&update, None), &signature).unwrap();
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn main() -> Result<()> {
 }
 
 fn options(limits: StoreLimits) -> Options {
-    Options { limits, ..Options::new("bench", id(1)) }
+    Options { limits, ..Options::new("events", id(1)) }
 }
 
 fn id(number: u64) -> SourceId {

@@ -43,7 +43,7 @@ pub fn source(id: &str) -> SourceId {
 
 /// For a store that is new or a copy, the id is `id`.
 pub fn options(id: &str) -> Options {
-    Options::new("test", source(id))
+    Options::new("map", source(id))
 }
 
 pub fn open(dir: &Path, id: &str) -> Result<(Store, Opened), StoreError> {

@@ -76,6 +76,18 @@ pub(crate) fn canonicalize_exactly(
     }
 }
 
+/// As [`canonicalize`], but what is too large for a double is still a number, `1e999` or `-1e999`: for what
+/// is read here and not passed on. JavaScript compares with such a number as with an infinity, and only
+/// prints it as `null`.
+pub(crate) fn canonicalize_infinite(
+    input: &[u8],
+    limits: TextLimits,
+) -> Result<Cow<'_, str>, JsonError> {
+    let text = String::from_utf8_lossy(input);
+    let mut pass = Pass { numbers: Numbers::Infinite, ..Pass::new(&text, limits) };
+    Ok(Cow::Owned(pass.run()?.into_owned()))
+}
+
 /// Prints any serialisable value as JavaScript would print the same value.
 ///
 /// ```
@@ -212,6 +224,8 @@ struct OpenObject {
 enum Numbers {
     /// They become the nearest doubles, as `JSON.parse` has it.
     Rounded,
+    /// The same, but what is too large for a double stays a number.
+    Infinite,
     /// They have to stay what they are; the first that does not.
     Exact { lost: Option<NumberError> },
 }
@@ -464,7 +478,13 @@ impl<'a> Pass<'a> {
         if !scan.surely_canonical {
             let text = &self.draft.input[self.at..scan.end];
             let mut buffer = ryu_js::Buffer::new();
-            let printed = number::printed(number::parse_checked(text), &mut buffer);
+            let number = number::parse_checked(text);
+            let keeps_infinite = matches!(self.numbers, Numbers::Infinite);
+            let printed = match number {
+                f64::INFINITY if keeps_infinite => "1e999",
+                f64::NEG_INFINITY if keeps_infinite => "-1e999",
+                _ => number::printed(number, &mut buffer),
+            };
             if printed != text {
                 if let Numbers::Exact { lost: lost @ None } = &mut self.numbers
                     && !exact::is_same_decimal(text, printed)

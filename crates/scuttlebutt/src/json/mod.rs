@@ -40,8 +40,8 @@ mod text;
 #[cfg(test)]
 mod twin;
 
-pub(crate) use canonical::canonicalize_exactly;
 pub use canonical::{TextLimits, canonicalize, to_canonical, to_canonical_lossy};
+pub(crate) use canonical::{canonicalize_exactly, canonicalize_infinite};
 pub use coerce::{to_js_number, to_js_string};
 pub use error::{JsonError, JsonErrorKind, ToCanonicalError};
 pub use exact::NumberError;

@@ -2,7 +2,7 @@
 
 use crate::json::{self, ToCanonicalError};
 use crate::label::Label;
-use crate::limits::Limits;
+use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::wire::CAN_PACK;
 
 /// How one conversation goes. The default is a replica like any other: both directions, live.
@@ -43,6 +43,11 @@ pub struct SessionConfig {
     /// missing is sent. Otherwise everything is sent at once, which is right for files and for peers
     /// that never announce.
     pub await_digest: bool,
+
+    /// Whether a peer that has said nothing yet may stay. Default false: it has
+    /// [`Limits::digest_wait_ms_max`](crate::Limits::digest_wait_ms_max) for its first word. A program that
+    /// somebody types by hand takes longer; so may whoever only wants to take up room.
+    pub is_patient: bool,
 
     /// Whether the digest leaves out this replica's own source, so that the peer sends back what it
     /// holds of it: the proof that an update was delivered to a peer that acknowledges nothing.
@@ -88,6 +93,7 @@ impl Default for SessionConfig {
             mode: Mode::Live,
             announce_digest: true,
             await_digest: true,
+            is_patient: false,
             ask_for_own: false,
             announce_extensions: true,
             announce_binary: true,
@@ -196,9 +202,14 @@ impl Metadata {
     ///
     /// # Errors
     /// When it is no JSON, or holds a number that would be sent as another one: see
-    /// [`Change::from_json`](crate::Change::from_json).
-    pub fn from_json(text: &str) -> Result<Self, ToCanonicalError> {
+    /// [`Change::from_json`](crate::Change::from_json). When it is longer than what peers take
+    /// ([`Limits::metadata_bytes_max`], 64 KiB by default).
+    pub fn from_json(text: &str) -> Result<Self, InvalidMetadata> {
         let text = json::canonicalize_exactly(text, Limits::default().text())?;
+        let limit = Limits::default().metadata_bytes_max;
+        if text.len() > limit {
+            return Err(LimitExceeded::new(Bound::MetadataBytes, limit).into());
+        }
         Ok(Self(text.into_owned().into_boxed_str()))
     }
 
@@ -211,4 +222,16 @@ impl Metadata {
     pub(crate) fn sent(&self) -> Option<&str> {
         (!matches!(&*self.0, "null" | "false" | "0" | "\"\"")).then_some(&self.0)
     }
+}
+
+/// What cannot be [`Metadata`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMetadata {
+    /// It is no JSON, or not what would be sent.
+    #[error(transparent)]
+    Json(#[from] ToCanonicalError),
+    /// No peer would take it.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
 }

@@ -46,6 +46,9 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn decode(&mut self, bytes: &mut &[u8], limits: &Limits) -> bool {
+        if !bytes.is_empty() {
+            self.heartbeat.heard();
+        }
         while self.listens() && self.decoded.fault.is_none() {
             match self.decoder.decode(bytes, limits) {
                 Ok(Some(frame)) => {

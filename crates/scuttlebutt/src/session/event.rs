@@ -179,6 +179,15 @@ pub enum SessionError {
         /// The peer's.
         theirs: Label,
     },
+    /// It said nothing any more, though it had agreed to: it hangs, or cannot be reached.
+    #[error(
+        "the peer was silent for {waited_ms} ms, three times as long as agreed \
+         (Limits::heartbeat_ms_max): it hangs, or the way to it is broken"
+    )]
+    Silent {
+        /// How long it had.
+        waited_ms: f64,
+    },
     /// It never announced what it holds.
     #[error("the peer sent no digest within {waited_ms} ms (Limits::digest_wait_ms_max)")]
     NoDigest {

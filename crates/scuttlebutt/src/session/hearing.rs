@@ -226,6 +226,10 @@ impl Session {
         let agreed = digest.extensions.as_ref().filter(|_| self.config.announces_extensions());
         let promises = agreed.map(|extensions| extensions.promises);
         self.note_names(&digest.vector);
+        let peer_asks_ms = agreed.and_then(|extensions| extensions.heartbeat_ms);
+        if let (Some(_), Some(peer_asks_ms)) = (self.heartbeat.asked_ms(), peer_asks_ms) {
+            self.heartbeat.agree(now_ms, peer_asks_ms);
+        }
         let peer = digest.id.as_ref().and_then(|id| SourceId::new(id.clone()).ok());
         self.deferring.peer_goes_first = promises.is_some()
             && !self.is_leaving

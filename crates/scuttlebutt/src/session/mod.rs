@@ -11,6 +11,7 @@ mod decoding;
 mod deferring;
 mod event;
 mod hearing;
+mod heartbeat;
 mod holding;
 mod in_order;
 mod packing;
@@ -33,10 +34,11 @@ use crate::wire::{Decoder, Encoder, NoRoom, Rest};
 pub use acknowledging::PeerLag;
 use acknowledging::{Received, Sent};
 use answering::Answers;
-pub use config::{Direction, Metadata, Mode, SessionConfig};
+pub use config::{Direction, InvalidMetadata, Metadata, Mode, SessionConfig};
 use decoding::Decoded;
 use deferring::Deferring;
 pub use event::{CloseReason, Refusal, SessionError, SessionEvent};
+use heartbeat::Heartbeat;
 use patience::Patience;
 use receiving::Receiving;
 use sending::Sending;
@@ -130,6 +132,7 @@ pub struct Session {
     /// What had been here for long when the peer's digest came.
     old_below: u64,
     deferring: Deferring,
+    heartbeat: Heartbeat,
     confirmed: Option<Timestamp>,
     /// Up to where the peer claims to hold what was written here, if that is more than there is.
     overclaimed: Option<Timestamp>,
@@ -163,9 +166,9 @@ impl Session {
     pub fn new<M: Model>(replica: &mut Replica<M>, now_ms: f64, config: SessionConfig) -> Self {
         let limits = replica.limits();
         let (digest_wait_ms, events_max) = (limits.digest_wait_ms_max, limits.session_events_max);
-        let deferring = Deferring::new(limits);
+        let (deferring, heartbeat) = (Deferring::new(limits), Heartbeat::new(limits));
         let sends_unasked = config.sends_unasked();
-        let awaits_digest = config.announces() && !sends_unasked;
+        let awaits_digest = config.announces() && !sends_unasked && !config.is_patient;
         Self {
             link: replica.new_link(),
             decoder: Decoder::default(),
@@ -195,6 +198,7 @@ impl Session {
             has_passed_over: false,
             old_below: 0,
             deferring,
+            heartbeat,
             confirmed: None,
             overclaimed: None,
             is_model_unsure: true,
@@ -267,6 +271,7 @@ impl Session {
         self.decode_end(replica.limits());
         self.apply_decoded(replica, now_ms)?;
         self.peer_has_ended = true;
+        self.heartbeat.end();
         self.digest_deadline_ms = None;
         self.ask_again_at_ms = None;
         self.leave();
@@ -281,19 +286,19 @@ impl Session {
             return None;
         }
         let ask_again = self.ask_again_at_ms.filter(|_| !self.receiving.is_answer_due());
-        let answer = self.answers.due_ms();
         let unpromised = match &self.sending {
             Sending::InOrder(walk) => walk.due_ms(),
             _ => None,
         };
-        let due = [self.digest_deadline_ms, ask_again, self.deferring.due_ms(), answer, unpromised];
-        due.into_iter().flatten().min_by(f64::total_cmp)
+        let others = [self.deferring.due_ms(), self.answers.due_ms(), self.heartbeat.due_ms()];
+        let due = [self.digest_deadline_ms, ask_again, unpromised].into_iter().chain(others);
+        due.flatten().min_by(f64::total_cmp)
     }
 
     /// Does what is due at `now_ms`.
     ///
     /// # Errors
-    /// [`SessionError::NoDigest`] when the peer has kept silent for too long.
+    /// [`SessionError::NoDigest`] or [`SessionError::Silent`] when the peer has kept silent for too long.
     pub fn handle_timeout(&mut self, now_ms: f64) -> Result<(), SessionError> {
         if self.is_closed {
             return Ok(());
@@ -314,7 +319,7 @@ impl Session {
         if let Sending::InOrder(walk) = &mut self.sending {
             walk.release_due(now_ms);
         }
-        Ok(())
+        self.check_heartbeat(now_ms)
     }
 
     /// Ends the conversation once everything accepted so far was sent. A peer that has not said yet
@@ -348,11 +353,14 @@ impl Session {
             || !self.rest.is_empty()
             || match &self.sending {
                 Sending::Finished => false,
-                Sending::AwaitingDigest => self.is_digest_due || self.unanswered.is_some(),
+                Sending::AwaitingDigest => {
+                    self.is_digest_due || self.unanswered.is_some() || self.heartbeat.is_due()
+                }
                 Sending::CatchingUp(_) => true,
                 Sending::InOrder(walk) => {
                     self.is_digest_due
                         || self.unanswered.is_some()
+                        || self.heartbeat.is_due()
                         || self.is_leaving
                         || walk.is_pending(replica)
                 }
@@ -360,6 +368,7 @@ impl Session {
                     self.is_digest_due
                         || self.unanswered.is_some()
                         || self.no_room_due.is_some()
+                        || self.heartbeat.is_due()
                         || self.is_leaving
                         || self.owes_acknowledgement(replica)
                         || self.config.direction.sends()
@@ -494,6 +503,7 @@ impl Session {
             has_passed_over,
             old_below,
             deferring,
+            heartbeat,
             // Spares the driver an event that tells nothing new.
             confirmed: _,
             overclaimed,
@@ -538,7 +548,7 @@ impl Session {
             was_synced,
             has_heard_history,
         );
-        let times = (digest_deadline_ms, ask_again_at_ms, asked_again_ms, patience);
+        let times = (heartbeat, digest_deadline_ms, ask_again_at_ms, asked_again_ms, patience);
         let state = (receiving, unsettled, sending, owed, position, end);
         write!(out, "{:?}", (link, bytes, state, times, events))
     }

@@ -35,6 +35,11 @@ impl Session {
             self.announce(replica);
             return true;
         }
+        if self.heartbeat.take_due() {
+            self.tally.heartbeats_sent += 1;
+            self.encoder.heartbeat(&mut self.carry);
+            return true;
+        }
         if let Some(vector) = self.unanswered.take() {
             self.answer(replica, vector);
             return true;
@@ -208,7 +213,7 @@ impl Session {
             zstd: self.config.offers_packs(),
             model: replica.model_label(),
             cluster: self.config.cluster.clone(),
-            heartbeat_ms: None,
+            heartbeat_ms: self.heartbeat.asked_ms(),
             refusals: true,
             without_evidence: !self.config.wants_evidence,
         });

@@ -85,6 +85,8 @@ pub struct Tally {
     pub acknowledgements_received: u64,
     /// Acknowledgements sent.
     pub acknowledgements_sent: u64,
+    /// Words sent that say only that this side is there.
+    pub heartbeats_sent: u64,
     /// Packs sent: frames that were compressed together.
     pub packs_sent: u64,
     /// How often the end of a history was put off, because what superseded something passed over

@@ -9,6 +9,7 @@ mod bounds;
 mod clock_skew;
 mod cuts;
 mod deferring;
+mod heartbeat;
 mod in_order;
 mod options;
 mod slow_peers;
@@ -168,8 +169,8 @@ fn two_of_ours_use_marks() {
     assert_eq!(a.model().to_json(), r#"{"k":2}"#);
     assert_eq!(
         transcript,
-        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1,"refusals":1,"model":"map"}}
-B> {"id":"B","clock":{},"ext":{"marks":1,"refusals":1,"model":"map"}}
+        r#"A> {"id":"A","clock":{"A":1000000},"ext":{"marks":1,"refusals":1,"model":"map","heartbeat":30000}}
+B> {"id":"B","clock":{},"ext":{"marks":1,"refusals":1,"model":"map","heartbeat":30000}}
 B> "SYNC"
 A> [["k",1],1000000,"A"]
 A> "SYNC"

@@ -111,6 +111,14 @@ impl Encoder {
         }
     }
 
+    /// Appends a word that means nothing but that this side is there.
+    pub(crate) fn heartbeat(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Lines => out.extend_from_slice(json_lines::HEARTBEAT.as_bytes()),
+            Self::Frames(_) => binary::Encoder::heartbeat(out),
+        }
+    }
+
     /// Appends how many of the peer's updates were dealt with, and what of that is durable: in frames
     /// only, lines have no word for it.
     pub(crate) fn acknowledgement(&mut self, handled: u64, durable: u64, out: &mut Vec<u8>) {

@@ -4,6 +4,8 @@
 //! does not know, clocks of odd types. Blank lines are skipped. Writing is byte for byte what the
 //! original writes. It costs one pass over the bytes, whatever their chunks.
 
+use std::borrow::Cow;
+
 use crate::json::{self, JsString, JsonErrorKind};
 use crate::label::Label;
 use crate::limits::{Bound, LimitExceeded, Limits};
@@ -17,6 +19,9 @@ use super::{DecodeError, Digest, Excerpt, Extensions, Foreign, Frame, NoRoom};
 
 /// The line that ends a history.
 pub(crate) const HISTORY_SENT: &str = "\"SYNC\"\n";
+
+/// The line that says only that its writer is there: one of the strings that mean nothing.
+pub(crate) const HEARTBEAT: &str = "\"ALIVE\"\n";
 
 /// Cuts a stream of bytes into lines and reads them.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +123,10 @@ pub(crate) fn decode_line(
     limits: &Limits,
     sources: &mut RecentSources,
 ) -> Result<Option<Frame>, DecodeError> {
-    let text = match json::canonicalize(line, limits.text()) {
+    // An entry of a digest may be an infinity, which is no `null`.
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    let canonicalize = if is_object { json::canonicalize_infinite } else { json::canonicalize };
+    let text = match canonicalize(line, limits.text()) {
         Ok(text) => text,
         Err(error) => {
             return match error.kind {
@@ -159,7 +167,11 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
             "\"meta\"" => {
                 let limit = limits.metadata_bytes_max;
                 match value.len() <= limit {
-                    true => digest.metadata = Some(value.to_owned()),
+                    // It is handed on, and has the form of everything that is.
+                    true => {
+                        let value = json::canonicalize(value.as_bytes(), limits.text()).ok();
+                        digest.metadata = value.map(Cow::into_owned);
+                    }
                     false => {
                         digest.exceeded = Some(LimitExceeded::new(Bound::MetadataBytes, limit));
                     }

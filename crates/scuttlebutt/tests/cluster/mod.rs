@@ -422,7 +422,12 @@ fn check_events(session: &mut Session) {
 }
 
 fn new_replica<M: Subject>(number: usize, has_store: bool) -> Replica<M> {
-    let limits = Limits { clock_skew_ms_max: 1_000.0, ..Limits::default() };
+    let limits = Limits {
+        clock_skew_ms_max: 1_000.0,
+        // Nothing is ever quiet with them; the simulator has them.
+        heartbeat_ms_max: 0.0,
+        ..Limits::default()
+    };
     let mut replica = Replica::with_limits(node_id(number), M::default(), limits);
     if has_store {
         replica.wait_for_store();

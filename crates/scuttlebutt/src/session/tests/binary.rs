@@ -130,7 +130,7 @@ fn unasked_it_is_never_announced() {
     let mut session = new_session(&mut r, unasked);
     assert_eq!(
         said(&mut session, &r),
-        "{\"id\":\"R\",\"clock\":{},\"ext\":{\"marks\":1,\"refusals\":1,\"model\":\"map\"}}\n\"SYNC\"\n"
+        "{\"id\":\"R\",\"clock\":{},\"ext\":{\"marks\":1,\"refusals\":1,\"model\":\"map\",\"heartbeat\":30000}}\n\"SYNC\"\n"
     );
 }
 

@@ -7,7 +7,7 @@ use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
-use super::{Kind, NO_ROOM, SLOTS, varint, zigzag};
+use super::{HEARTBEAT_SLOT, Kind, NO_ROOM, SLOTS, varint, zigzag};
 
 /// Writes one direction.
 #[derive(Clone, Default)]
@@ -118,6 +118,11 @@ impl Encoder {
     /// Appends the end of a history.
     pub(crate) fn history_sent(out: &mut Vec<u8>) {
         frame(Kind::HistorySent.with_slot(0), &[], out);
+    }
+
+    /// Appends a frame that readers pass over: this side is there.
+    pub(crate) fn heartbeat(out: &mut Vec<u8>) {
+        frame(Kind::HistorySent.with_slot(HEARTBEAT_SLOT), &[], out);
     }
 
     /// Appends how many of the other direction's updates were dealt with, and how many of these are

@@ -63,7 +63,12 @@ fn compress(frames: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(feature = "zstd")]
 fn decompress(packed: &[u8], len: usize) -> Option<Vec<u8>> {
-    zstd::bulk::decompress(packed, len).ok()
+    /// How a frame begins, other than one that is to be passed over.
+    const MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+    // The library would read several frames, and pass over some.
+    let is_one = packed.starts_with(MAGIC)
+        && zstd::zstd_safe::find_frame_compressed_size(packed) == Ok(packed.len());
+    if is_one { zstd::bulk::decompress(packed, len).ok() } else { None }
 }
 
 #[cfg(not(feature = "zstd"))]

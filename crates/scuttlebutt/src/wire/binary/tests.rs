@@ -405,12 +405,20 @@ mod packs {
     #[test]
     fn i8_what_is_no_pack_is_refused() {
         let good = updates(200);
+        // Two of the library's frames, and one before which stands what it passes over.
+        let (half, rest) = good.split_at(good.len() / 2);
+        let two_frames = [zstd(half), zstd(rest)].concat();
+        let skipped = b"\x50\x2a\x4d\x18\x02\x00\x00\x00hi";
         let pack_in_pack = [packed(&good), updates(600)].concat();
         for (bytes, expected) in [
             (claiming(good.len() + 1, &zstd(&good)), FrameError::Pack),
             (claiming(good.len() - 1, &zstd(&good)), FrameError::Pack),
             (claiming(good.len(), &zstd(&good)[1..]), FrameError::Pack),
             (claiming(good.len(), &good), FrameError::Pack),
+            (claiming(good.len(), &two_frames), FrameError::Pack),
+            (claiming(good.len(), &[skipped, &zstd(&good)[..]].concat()), FrameError::Pack),
+            (claiming(good.len(), &[&zstd(&good)[..], skipped].concat()), FrameError::Pack),
+            (claiming(0, skipped), FrameError::Pack),
             (claiming(600, b""), FrameError::Pack),
             // More than a pack may hold, and more than so few bytes may hold.
             (claiming(PACK_BYTES_MAX + 1, &zstd(&updates(20_000))), FrameError::Pack),

@@ -123,7 +123,9 @@ fn digests_may_have_odd_clocks_and_ids() {
         (r#"{"A":" 0x10 "}"#, &[("A", 16.0)]),
         (r#"{"A":"text"}"#, &[("A", infinity)]),
         (r#"{"A":{}}"#, &[("A", infinity)]),
-        (r#"{"A":1e999}"#, &[]),
+        (r#"{"A":1e999,"B":-1e999,"C":0.5}"#, &[("A", infinity), ("C", 0.5)]),
+        (r#"{"A":[1e400],"B":"1e999"}"#, &[("A", infinity), ("B", infinity)]),
+        ("1e999", &[]),
         (r#"{"A":"Infinity"}"#, &[("A", infinity)]),
         (r#"{"A":[7]}"#, &[("A", 7.0)]),
         (r#"{"A":true}"#, &[("A", 1.0)]),
@@ -157,6 +159,12 @@ fn digests_may_have_odd_clocks_and_ids() {
     let all =
         digest(r#"{"accept":null,"meta": { "a" : 1 },"clock":{},"ext":{"x":0,"marks":1},"y":[]}"#);
     assert_eq!(all.metadata.as_deref(), Some(r#"{"a":1}"#));
+    let infinite = digest(r#"{"clock":{},"meta":[1e999,{"b":-1e999}]}"#);
+    assert_eq!(
+        infinite.metadata.as_deref(),
+        Some(r#"[null,{"b":null}]"#),
+        "as JavaScript prints it"
+    );
     assert_eq!(all.extensions, Some(Extensions { promises: true, ..Extensions::default() }));
     for (ext, expected) in [
         (r#"{"marks":0}"#, Some(false)),
