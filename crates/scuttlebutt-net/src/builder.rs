@@ -209,7 +209,7 @@ impl<M: Model + Send + 'static> Builder<M> {
             Some(store) => store.id(),
             None => self.id.unwrap_or_else(fresh_id),
         };
-        let mut empty = Replica::with_limits(id, self.model, self.limits);
+        let mut empty = Replica::with_limits(id, self.model, self.limits).in_life(rand::random());
         if self.verifier.is_some() {
             empty = empty.verify_with(AskLater);
         }

@@ -118,7 +118,12 @@ async fn keep_dialling<M: Model + Send + 'static>(
             break;
         }
         let was_synced = record.status.borrow().state == PeerState::Synced;
-        if was_synced {
+        let got_further =
+            record.status.borrow().session.as_ref().is_some_and(|session| {
+                session.bytes_received > engine.limits.mark_bytes_min as u64
+            });
+        if was_synced || got_further {
+            // A history goes on where it broke off.
             backoff.succeeded(begun.elapsed());
             outage = None;
         } else {

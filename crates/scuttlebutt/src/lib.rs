@@ -8,6 +8,7 @@ mod clock;
 mod file;
 mod label;
 mod limits;
+mod place;
 mod recent_sources;
 mod replica;
 mod session;

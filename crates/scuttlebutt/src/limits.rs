@@ -113,6 +113,14 @@ pub struct Limits {
     /// promise is gone. Such a peer drops what comes late, so a shorter wait may cost it older updates.
     pub unpromised_wait_ms_max: f64,
 
+    /// The least distance of marks within a history, in bytes of updates, and of what says how far it got.
+    /// Default 64 KiB: so much is sent again where it breaks off. They take a twentieth of it at most.
+    pub mark_bytes_min: usize,
+
+    /// Histories of peers that broke off and can go on where they were, remembered at a time. Default 16. A
+    /// further one takes the place of the oldest, which then begins anew.
+    pub histories_resumed_max: usize,
+
     /// Events of a session that nobody has taken yet. Default 1,024. Beyond it further ones are
     /// dropped, except the one that says why the session closed; state never depends on them.
     pub session_events_max: usize,
@@ -276,6 +284,8 @@ impl Default for Limits {
             relay_wait_ms_max: 20.0,
             relay_repeated_max: 4_096,
             unpromised_wait_ms_max: 1_000.0,
+            mark_bytes_min: 64 << 10,
+            histories_resumed_max: 16,
             session_events_max: 1_024,
             unanswered_digests_max: 64,
             sources_compared_per_second_max: 20_000,

@@ -228,6 +228,8 @@ pub(crate) fn limits() -> Limits {
         line_bytes_max: 1 << 16,
         sources_max: 5_000,
         digest_wait_ms_max: 5_000.0,
+        // So little that histories are marked, and say how far they got.
+        mark_bytes_min: 300,
         // So few that they are used up.
         identity_renewals_max: 3,
         // So few that they are reached.

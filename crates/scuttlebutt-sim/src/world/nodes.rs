@@ -37,7 +37,8 @@ impl<S: Subject> World<'_, S> {
         node.unread.clear();
         let limits = limits_of(self.nodes[index].compresses);
         let replica = Replica::with_limits(id, self.subject.new_model(), limits);
-        let mut replica = self.with_verifier(replica);
+        let life = (index as u64) << 32 | self.nodes[index].life;
+        let mut replica = self.with_verifier(replica).in_life(life);
         let node = &mut self.nodes[index];
         if let Some(disk) = &node.disk {
             disk.load(&mut replica);

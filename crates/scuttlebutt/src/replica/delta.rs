@@ -38,8 +38,14 @@ pub(crate) struct Step<'r> {
 }
 
 impl Delta {
-    /// The walk over what is held below position `bound` and not covered by `vector`.
-    pub(crate) fn since(sources: &Sources, vector: &VersionVector, bound: u64) -> Self {
+    /// The walk over what is held below position `bound` and not covered by `vector`, and comes after
+    /// `after` in the order of the walk.
+    pub(crate) fn since(
+        sources: &Sources,
+        vector: &VersionVector,
+        bound: u64,
+        after: Option<&UpdateId>,
+    ) -> Self {
         let mut delta = Self { bound, ..Self::default() };
         let mut covered = vec![None; sources.len()];
         for (_, timestamp, index) in sources.numbered(vector) {
@@ -48,6 +54,11 @@ impl Delta {
             }
         }
         for ((index, source), covered) in sources.iter().zip(covered) {
+            let walked = after.and_then(|after| match source.id <= after.source {
+                true => Some(after.timestamp),
+                false => after.timestamp.previous(),
+            });
+            let covered = covered.max(walked);
             if source.newest().is_some_and(|newest| Some(newest.timestamp) > covered)
                 && let Some(next) = source.after(covered).next()
             {

@@ -10,6 +10,7 @@ use super::delta::Delta;
 use super::{Entry, ForkProof, Replica, SourceIndex};
 use crate::limits::Limits;
 use crate::model::Model;
+use crate::place::Place;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
@@ -130,8 +131,13 @@ impl<M: Model> Replica<M> {
 
     /// The walk that begins with the forks that `vector` covers: whoever has it may hold one side, and
     /// asks about none. Without those that showed before position `from`.
-    pub(crate) fn delta_with_forks(&self, vector: &VersionVector, from: u64) -> Delta {
-        self.delta(vector).beginning_with(self.forks_covered_by(vector, from))
+    pub(crate) fn delta_with_forks(
+        &self,
+        vector: &VersionVector,
+        place: Option<&Place>,
+        from: u64,
+    ) -> Delta {
+        self.delta(vector, place).beginning_with(self.forks_covered_by(vector, from))
     }
 
     /// The first side of a fork, for whoever is about to send the second one: a peer may hold that one

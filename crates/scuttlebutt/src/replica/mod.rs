@@ -14,6 +14,7 @@ mod forks;
 mod identity;
 mod merging;
 mod outcome;
+mod places;
 mod promises;
 mod room;
 mod sources;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::label::Label;
 use crate::limits::{LimitExceeded, Limits};
 use crate::model::Model;
+use crate::place::Place;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::{Update, UpdateId};
@@ -42,12 +44,16 @@ pub use fork_proof::{ForkProof, ForkProofError};
 use forks::Forks;
 use identity::OwnHistory;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
+use places::Places;
 use promises::Promised;
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
 pub(crate) use waiting::Settled;
 use waiting::Waiting;
 pub use waiting::{Question, Ticket};
+
+/// The greatest number that every implementation of JSON reads exactly.
+const LIFE_MAX: u64 = (1 << 53) - 1;
 
 /// One copy of a data model `M`, which accepts writes of its own and those of others.
 ///
@@ -118,6 +124,9 @@ pub struct Replica<M> {
     /// The positions of what was let go since a store that keeps positions last asked.
     released: Option<Vec<u64>>,
     links: u32,
+    /// Which life of a node this is part of, if peers may go on where they were in it.
+    life: Option<u64>,
+    places: Places,
     waiting: Waiting,
 }
 
@@ -154,6 +163,8 @@ impl<M: Model> Replica<M> {
             own_history: OwnHistory::default(),
             released: None,
             links: 0,
+            life: None,
+            places: Places::default(),
             waiting: Waiting::default(),
         }
     }
@@ -195,6 +206,39 @@ impl<M: Model> Replica<M> {
         self.renew_identity(signer.id().clone());
         self.signer = Some(Arc::new(signer));
         self
+    }
+
+    /// Lets peers go on where a history of this replica broke off, for as long as this replica lives. `life`
+    /// tells this life from all others of any replica: draw it at random, from the lower 53 bits, for each.
+    ///
+    /// ```
+    /// use scuttlebutt::{LwwMap, Replica, SourceId};
+    ///
+    /// let drawn = 0x1f_1234_5678_9abc;
+    /// let replica = Replica::new(SourceId::new("A")?, LwwMap::new()).in_life(drawn);
+    /// # Ok::<(), scuttlebutt::InvalidSource>(())
+    /// ```
+    #[must_use]
+    pub fn in_life(mut self, life: u64) -> Self {
+        self.life = Some(life & LIFE_MAX);
+        self
+    }
+
+    pub(crate) fn life(&self) -> Option<u64> {
+        self.life
+    }
+
+    /// How far histories got that have not ended.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
+    pub(crate) fn note_place(&mut self, place: Place) {
+        self.places.note(place, self.limits.histories_resumed_max);
+    }
+
+    pub(crate) fn forget_place(&mut self, life: u64) {
+        self.places.forget(life);
     }
 
     /// The source id under which this replica writes.
@@ -255,7 +299,7 @@ impl<M: Model> Replica<M> {
         &'r self,
         vector: &VersionVector,
     ) -> impl Iterator<Item = &'r Update> + use<'r, M> {
-        let mut delta = Delta::since(&self.sources, vector, self.log.head());
+        let mut delta = Delta::since(&self.sources, vector, self.log.head(), None);
         std::iter::from_fn(move || delta.next(&self.sources, &self.forks, &self.log, &NONE))
             .filter(|step| step.entry.is_live() || self.is_side_of_fork(step.entry))
             .map(|step| &step.entry.update)
@@ -337,8 +381,10 @@ impl<M: Model> Replica<M> {
         Link { number: self.links, makes_promises: false }
     }
 
-    pub(crate) fn delta(&self, vector: &VersionVector) -> Delta {
-        Delta::since(&self.sources, vector, self.durable)
+    /// The walk over what `vector` does not cover, or over what is left of one that came to `place`.
+    pub(crate) fn delta(&self, vector: &VersionVector, place: Option<&Place>) -> Delta {
+        let bound = place.map_or(self.durable, |place| place.since);
+        Delta::since(&self.sources, vector, bound, place.map(|place| &place.at))
     }
 
     pub(crate) fn delta_next<'r>(&'r self, delta: &mut Delta) -> Option<delta::Step<'r>> {

@@ -3,6 +3,7 @@
 use super::{Refusal, Session, SessionError, SessionEvent};
 use crate::limits::LimitExceeded;
 use crate::model::Model;
+use crate::place::Place;
 use crate::replica::{Outcome, Replica};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
@@ -60,7 +61,7 @@ impl Session {
                     self.patience.answered();
                 }
                 let worth = self.worth(Worth::WithGaps);
-                self.promised(replica, Promise { vector, worth, ends_history: true });
+                self.promised(replica, Promise { vector, worth, ends_history: true, place: None });
                 Ok(())
             }
             Frame::Mark(vector) => {
@@ -74,7 +75,7 @@ impl Session {
                         true => Worth::WithGaps,
                         false => Worth::Gapless,
                     };
-                    self.promised(replica, Promise { vector, worth, ends_history: false });
+                    self.promised(replica, Promise { vector, worth, ..Promise::default() });
                 } else {
                     self.tally.marks_ignored += 1;
                 }
@@ -82,6 +83,17 @@ impl Session {
             }
             Frame::Acknowledgement { handled, durable } => {
                 self.acknowledged(handled, durable);
+                Ok(())
+            }
+            Frame::Place { at, since } => {
+                if let Some(life) = self.peer_life
+                    && self.config.direction.receives()
+                    && self.receiving.accepts_marks()
+                {
+                    self.tally.places_received += 1;
+                    let place = Some(Place { life, at, since });
+                    self.promised(replica, Promise { place, ..Promise::default() });
+                }
                 Ok(())
             }
             Frame::Switch => self.peer_switches(),
@@ -179,7 +191,7 @@ impl Session {
             replica.promise_entry_of_original(&source, timestamp, self.receiving.peer());
         } else {
             let vector = std::iter::once((source, timestamp)).collect();
-            self.promised(replica, Promise { vector, worth: Worth::Clock, ends_history: false });
+            self.promised(replica, Promise { vector, ..Promise::default() });
         }
     }
 
@@ -239,6 +251,11 @@ impl Session {
         self.receiving.digest_received(peer, beyond, promises);
         self.link = self.link.whose_peer_promises(promises.is_some());
         self.understands_marks = promises.is_some() && self.config.direction.sends();
+        self.peer_life = agreed.and_then(|extensions| extensions.life);
+        self.resumed = agreed.and_then(|extensions| {
+            let mut places = extensions.places.iter();
+            places.find(|place| Some(place.life) == replica.life()).cloned()
+        });
         self.tells_refusals = agreed.is_some_and(|extensions| extensions.refusals);
         self.wants_evidence = agreed.is_some_and(|extensions| !extensions.without_evidence);
         if let Some(exceeded) = digest.exceeded {

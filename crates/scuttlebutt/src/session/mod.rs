@@ -26,6 +26,7 @@ mod tally;
 use std::collections::VecDeque;
 
 use crate::model::Model;
+use crate::place::Place;
 use crate::replica::{Link, Replica};
 use crate::timestamp::Timestamp;
 use crate::version_vector::VersionVector;
@@ -123,6 +124,10 @@ pub struct Session {
     understands_marks: bool,
     /// What an entry of a vector that the peer announces takes.
     entry_bytes: usize,
+    /// In which life the peer is, if a history of it can go on where it broke off.
+    peer_life: Option<u64>,
+    /// Where the peer wants the next history to go on.
+    resumed: Option<Place>,
     /// Up to which change of the announced vector the peer has been told.
     told: u64,
     /// The position in the order of arrival from which live updates are sent.
@@ -193,6 +198,8 @@ impl Session {
             ahead: VersionVector::new(),
             understands_marks: false,
             entry_bytes: 0,
+            peer_life: None,
+            resumed: None,
             told: 0,
             cursor: 0,
             has_passed_over: false,
@@ -498,6 +505,8 @@ impl Session {
             understands_marks,
             // Counts what is held and decides nothing here.
             entry_bytes: _,
+            peer_life,
+            resumed,
             told,
             cursor,
             has_passed_over,
@@ -535,7 +544,7 @@ impl Session {
             histories_sent,
             is_ahead_of_digest,
         );
-        let told = (told, tells_refusals, no_room_due, wants_evidence);
+        let told = (told, peer_life, resumed, tells_refusals, no_room_due, wants_evidence);
         let position =
             (ahead, understands_marks, told, cursor, has_passed_over, old_below, deferring);
         let end = (

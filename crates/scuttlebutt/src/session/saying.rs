@@ -57,7 +57,14 @@ impl Session {
                         self.tally.marks_sent += 1;
                         self.encoder.mark(mark.into_iter(), &mut self.carry);
                     }
-                    catch_up.mark_sent(self.carry.len());
+                    if self.peer_life.is_some()
+                        && replica.life().is_some()
+                        && let Some((at, since)) = catch_up.place(replica)
+                    {
+                        self.tally.places_sent += 1;
+                        self.encoder.place(&at, since, &mut self.carry);
+                    }
+                    catch_up.mark_sent(self.carry.len(), replica.limits());
                 } else if let Some((update, source)) = catch_up.next(replica) {
                     self.tally.updates_sent_catching_up += 1;
                     self.write_update(update, source, out, left);
@@ -214,6 +221,8 @@ impl Session {
             model: replica.model_label(),
             cluster: self.config.cluster.clone(),
             heartbeat_ms: self.heartbeat.asked_ms(),
+            life: replica.life(),
+            places: replica.places().cloned().collect(),
             refusals: true,
             without_evidence: !self.config.wants_evidence,
         });
@@ -245,8 +254,14 @@ impl Session {
             return;
         }
         let (marks, evidence) = (self.understands_marks, self.wants_evidence);
-        self.sending =
-            Sending::CatchingUp(CatchUp::new(replica, &vector, marks, evidence, forks_from));
+        let place = self.resumed.take().filter(|place| marks && place.since <= replica.durable());
+        if let Some(place) = &place {
+            // What arrived since the walk began goes last, as it would have without the break.
+            self.cursor = place.since;
+            self.tally.histories_resumed += 1;
+        }
+        let walk = CatchUp::new(replica, &vector, marks, evidence, place, forks_from);
+        self.sending = Sending::CatchingUp(walk);
         self.ahead = replica.beyond_held(&vector);
     }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::in_order::InOrder;
+use crate::limits::Limits;
 use crate::model::Model;
+use crate::place::Place;
 use crate::replica::delta::Delta;
 use crate::replica::{Replica, SourceIndex};
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::Update;
+use crate::update::{Update, UpdateId};
 use crate::version_vector::VersionVector;
 
 /// How far the sending side of a session has come.
@@ -34,6 +36,12 @@ pub(super) struct CatchUp {
     progress: Option<BTreeMap<SourceIndex, Progress>>,
     /// What is superseded is sent, too, as evidence.
     with_evidence: bool,
+    /// Where the order of arrival ended when the walk began, before any break.
+    begun_at: u64,
+    /// What was passed over before the break is not known.
+    is_resumed: bool,
+    /// The last name of which everything was sent.
+    came_to: Option<(Timestamp, SourceIndex)>,
     bytes_since_mark: usize,
     bytes_between_marks: usize,
     ended_at: Option<u64>,
@@ -51,8 +59,6 @@ struct Progress {
     has_gap: bool,
 }
 
-/// The least distance of marks within a catch-up.
-const MARK_BYTES_MIN: usize = 64 << 10;
 /// Marks within a catch-up take at most one byte in this many.
 const MARK_SHARE: usize = 20;
 
@@ -62,17 +68,21 @@ impl CatchUp {
         vector: &VersionVector,
         with_marks: bool,
         with_evidence: bool,
+        place: Option<Place>,
         forks_from: u64,
     ) -> Self {
         Self {
             delta: match with_marks {
-                true => replica.delta_with_forks(vector, forks_from),
-                false => replica.delta(vector),
+                true => replica.delta_with_forks(vector, place.as_ref(), forks_from),
+                false => replica.delta(vector, place.as_ref()),
             },
+            begun_at: place.as_ref().map_or(replica.durable(), |place| place.since),
+            is_resumed: place.is_some(),
+            came_to: None,
             progress: with_marks.then(BTreeMap::new),
             with_evidence,
             bytes_since_mark: 0,
-            bytes_between_marks: MARK_BYTES_MIN,
+            bytes_between_marks: replica.limits().mark_bytes_min,
             ended_at: None,
             looked_at: replica.durable(),
         }
@@ -103,7 +113,14 @@ impl CatchUp {
                 None => {}
                 Some(progress) => {
                     let progress = progress.entry(step.entry.source).or_default();
-                    progress.has_gap |= step.passed_over || !is_sent;
+                    // What was left out of what is not promised yet, its promise tells, and that is later
+                    // than here.
+                    let is_promised =
+                        replica.source(step.entry.source).announced() >= Some(update.timestamp());
+                    progress.has_gap |=
+                        step.passed_over || !is_sent || !is_promised || self.is_resumed;
+                    self.came_to =
+                        step.completes.then_some((update.timestamp(), step.entry.source));
                     if !progress.has_gap && step.completes {
                         progress.complete = Some(update.timestamp());
                     }
@@ -114,6 +131,13 @@ impl CatchUp {
                 return Some((update, &replica.source(step.entry.source).id));
             }
         }
+    }
+
+    /// How far the walk has come, and where the order of arrival ended when it began.
+    pub(super) fn place<M: Model>(&self, replica: &Replica<M>) -> Option<(UpdateId, u64)> {
+        let (timestamp, index) = self.came_to?;
+        let source = replica.source(index).id.clone();
+        Some((UpdateId { timestamp, source }, self.begun_at))
     }
 
     /// What the positions take.
@@ -162,8 +186,8 @@ impl CatchUp {
     }
 
     /// Remembers how long the mark was, so that marks stay a small part of what is sent.
-    pub(super) fn mark_sent(&mut self, bytes: usize) {
+    pub(super) fn mark_sent(&mut self, bytes: usize, limits: &Limits) {
         self.bytes_since_mark = 0;
-        self.bytes_between_marks = MARK_BYTES_MIN.max(MARK_SHARE * bytes);
+        self.bytes_between_marks = limits.mark_bytes_min.max(MARK_SHARE * bytes);
     }
 }

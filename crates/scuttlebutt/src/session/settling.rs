@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Refusal, Session, SessionEvent};
 use crate::limits::{Bound, LimitExceeded, Limits};
 use crate::model::Model;
+use crate::place::Place;
 use crate::replica::{Outcome, Replica, Settled, Ticket};
 use crate::version_vector::VersionVector;
 
@@ -36,6 +37,8 @@ pub(super) struct Promise {
     pub(super) worth: Worth,
     /// It is the end of a history.
     pub(super) ends_history: bool,
+    /// The history got so far.
+    pub(super) place: Option<Place>,
 }
 
 /// What a promise is worth, in ascending order.
@@ -87,6 +90,7 @@ impl Unsettled {
             promise.vector.join(&last.vector);
             promise.worth = promise.worth.min(last.worth);
             promise.ends_history |= last.ends_history;
+            promise.place = promise.place.or(last.place);
         }
         self.promises += 1;
         self.entries += promise.vector.len();
@@ -111,7 +115,7 @@ impl Unsettled {
         self.entries = 0;
         for item in &mut self.items {
             if let Item::Promise(promise) = item {
-                promise.vector = VersionVector::new();
+                (promise.vector, promise.place) = (VersionVector::new(), None);
             }
         }
     }
@@ -214,8 +218,14 @@ impl Session {
                     replica.promise_of_original(&promise.vector, self.receiving.peer());
                 }
             }
+            if let Some(place) = &promise.place {
+                replica.note_place(place.clone());
+            }
             if promise.ends_history {
                 replica.history_received(self.link);
+                if let Some(life) = self.peer_life {
+                    replica.forget_place(life);
+                }
             }
         }
         if promise.ends_history {

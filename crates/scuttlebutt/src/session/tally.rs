@@ -77,6 +77,12 @@ pub struct Tally {
     pub digests_sent: u64,
     /// Digests that were begun to be answered with a history.
     pub histories_begun: u64,
+    /// Of these, those that went on where one broke off.
+    pub histories_resumed: u64,
+    /// How often a history said how far it got.
+    pub places_sent: u64,
+    /// How often a history of the peer said how far it got.
+    pub places_received: u64,
     /// Ends of histories sent.
     pub histories_sent: u64,
     /// Promises sent on the way.

@@ -2,7 +2,7 @@
 
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
-use crate::update::Update;
+use crate::update::{Update, UpdateId};
 
 use super::{Extensions, NoRoom, Rest, binary, json_lines};
 
@@ -100,6 +100,16 @@ impl Encoder {
         match self {
             Self::Lines => out.extend_from_slice(line.as_bytes()),
             Self::Frames(_) => binary::Encoder::no_room(&line, out),
+        }
+    }
+
+    /// Appends how far a history got.
+    pub(crate) fn place(&mut self, at: &UpdateId, since: u64, out: &mut Vec<u8>) {
+        let mut line = String::new();
+        json_lines::encode_place(at, since, &mut line);
+        match self {
+            Self::Lines => out.extend_from_slice(line.as_bytes()),
+            Self::Frames(_) => binary::Encoder::place(&line, out),
         }
     }
 

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use crate::json::{self, JsString, JsonErrorKind};
 use crate::label::Label;
 use crate::limits::{Bound, LimitExceeded, Limits};
+use crate::place::Place;
 use crate::recent_sources::RecentSources;
 use crate::source::SourceId;
 use crate::timestamp::Timestamp;
@@ -160,6 +161,7 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
     let mut clock = None;
     let mut mark = None;
     let mut refused = None;
+    let mut place = None;
     for (name, value) in json::members(text) {
         match name {
             "\"id\"" => digest.id = JsString::from_json_literal(value).ok(),
@@ -180,8 +182,12 @@ fn decode_object(text: &str, limits: &Limits) -> Result<Frame, DecodeError> {
             "\"ext\"" => digest.extensions = decode_extensions(value, limits)?,
             "\"mark\"" => mark = Some(value),
             "\"refused\"" => refused = Some(value),
+            "\"place\"" => place = decode_place(value, limits),
             _ => {}
         }
+    }
+    if let (None, None, Some((at, since))) = (clock, mark, &place) {
+        return Ok(Frame::Place { at: at.clone(), since: *since });
     }
     if let (None, None, Some(refused)) = (clock, mark, refused) {
         return Ok(Frame::NoRoom(decode_no_room(refused, text, limits)));
@@ -272,11 +278,62 @@ fn decode_extensions(text: &str, limits: &Limits) -> Result<Option<Extensions>, 
                 let number = json::parse_number(value);
                 found.heartbeat_ms = (number >= 1.0 && number.is_finite()).then_some(number);
             }
+            "\"life\"" => found.life = decode_integer(value),
+            "\"places\"" if json::kind(value) == json::Kind::Array => {
+                let places = json::elements(value).take(limits.histories_resumed_max);
+                found.places = places.filter_map(|text| decode_resumed(text, limits)).collect();
+            }
             _ => {}
         }
     }
     let zstd = found.binary && found.zstd;
     Ok(marks.map(|marks| Extensions { promises: marks == "1", zstd, ..found }))
+}
+
+/// A number that is a count: none that a double does not hold exactly.
+fn decode_integer(value: &str) -> Option<u64> {
+    let number = json::parse_number(value);
+    (number >= 0.0 && number <= (1_u64 << 53) as f64 && number.fract() == 0.0)
+        .then_some(number as u64)
+}
+
+/// `[timestamp, source, position]`.
+fn decode_place(text: &str, limits: &Limits) -> Option<(UpdateId, u64)> {
+    if json::kind(text) != json::Kind::Array {
+        return None;
+    }
+    let mut elements = json::elements(text);
+    let timestamp = Timestamp::new(json::parse_number(elements.next()?)).ok()?;
+    let source = elements.next().filter(|literal| literal.len() <= limits.source_bytes_max)?;
+    let source = SourceId::new(JsString::from_json_literal(source).ok()?).ok()?;
+    let since = decode_integer(elements.next()?)?;
+    Some((UpdateId { timestamp, source }, since))
+}
+
+/// `[life, [timestamp, source, position]]`.
+fn decode_resumed(text: &str, limits: &Limits) -> Option<Place> {
+    if json::kind(text) != json::Kind::Array {
+        return None;
+    }
+    let mut elements = json::elements(text);
+    let life = decode_integer(elements.next()?)?;
+    let (at, since) = decode_place(elements.next()?, limits)?;
+    Some(Place { life, at, since })
+}
+
+fn write_place(at: &UpdateId, since: u64, out: &mut String) {
+    out.push('[');
+    at.timestamp.write_json(out);
+    out.push(',');
+    out.push_str(at.source.json_literal());
+    out.push_str(&format!(",{since}]"));
+}
+
+/// Appends the line that says how far a history got.
+pub(crate) fn encode_place(at: &UpdateId, since: u64, out: &mut String) {
+    out.push_str("{\"place\":");
+    write_place(at, since, out);
+    out.push_str("}\n");
 }
 
 fn decode_label(value: &str, limits: &Limits) -> Result<Option<Label>, LimitExceeded> {
@@ -322,6 +379,8 @@ fn encode_extensions(extensions: &Extensions, out: &mut String) {
         model,
         cluster,
         heartbeat_ms,
+        life,
+        places,
     } = extensions;
     out.push_str(if *promises { ",\"ext\":{\"marks\":1" } else { ",\"ext\":{\"marks\":0" });
     out.push_str(if *binary { ",\"binary\":1" } else { "" });
@@ -339,7 +398,16 @@ fn encode_extensions(extensions: &Extensions, out: &mut String) {
         out.push_str(",\"heartbeat\":");
         json::write_number(*heartbeat_ms, out);
     }
-    out.push('}');
+    if let Some(life) = life {
+        out.push_str(&format!(",\"life\":{life}"));
+    }
+    for (nth, Place { life, at, since }) in places.iter().enumerate() {
+        out.push_str(if nth == 0 { ",\"places\":[" } else { "," });
+        out.push_str(&format!("[{life},"));
+        write_place(at, *since, out);
+        out.push(']');
+    }
+    out.push_str(if places.is_empty() { "}" } else { "]}" });
 }
 
 /// Appends a mark's line.

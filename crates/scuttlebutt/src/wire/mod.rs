@@ -22,6 +22,7 @@ pub use tap::Tap;
 use crate::json::JsString;
 use crate::label::Label;
 use crate::limits::LimitExceeded;
+use crate::place::Place;
 use crate::update::{InvalidUpdate, Update, UpdateId};
 use crate::version_vector::VersionVector;
 
@@ -44,6 +45,9 @@ pub(crate) enum Frame {
     Acknowledgement { handled: u64, durable: u64 },
     /// "There was no room here for an update of yours." Only between peers that announced it.
     NoRoom(NoRoom),
+    /// "So far has my history come; I began when my order of arrival ended there." Only between peers that
+    /// announced it.
+    Place { at: UpdateId, since: u64 },
     /// "From here on I speak binary." `"BINARY"` on the wire.
     Switch,
     /// Something that the original ignores too.
@@ -94,4 +98,8 @@ pub(crate) struct Extensions {
     pub(crate) cluster: Option<Label>,
     /// How long the other side may be silent, in milliseconds.
     pub(crate) heartbeat_ms: Option<f64>,
+    /// In which life it is: it can go on with a history that broke off in the same.
+    pub(crate) life: Option<u64>,
+    /// How far histories of others got that broke off.
+    pub(crate) places: Vec<Place>,
 }

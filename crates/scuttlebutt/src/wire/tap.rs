@@ -65,6 +65,7 @@ fn line_of(frame: Frame) -> Option<String> {
             line = format!("{{\"handled\":{handled},\"durable\":{durable}}}");
         }
         Frame::NoRoom(no_room) => json_lines::encode_no_room(&no_room, &mut line),
+        Frame::Place { at, since } => json_lines::encode_place(&at, since, &mut line),
         Frame::Switch => line.push_str(super::binary::SWITCH),
         Frame::Oversized(_) | Frame::Unknown => return None,
     }

@@ -36,7 +36,7 @@ fn i3_only_what_is_stored_is_sent_and_announced() {
     set(&mut r, "c", 30.0);
     assert_eq!(r.model().len(), 3, "the application sees it at once");
     assert!(sendable(&r).is_empty() && r.version_vector().is_empty());
-    let mut delta = r.delta(&VersionVector::new());
+    let mut delta = r.delta(&VersionVector::new(), None);
     assert_eq!(r.delta_next(&mut delta).map(|_| ()), None);
 
     r.stored(1);
@@ -257,7 +257,7 @@ fn each_change_is_a_new_revision() {
 
 /// What a walk over everything held passes over, source by source: there no mark may promise.
 fn passed_over(r: &Replica<LwwMap>) -> Vec<(String, bool)> {
-    let mut delta = r.delta(&VersionVector::new());
+    let mut delta = r.delta(&VersionVector::new(), None);
     let steps = std::iter::from_fn(|| {
         let step = r.delta_next(&mut delta)?;
         Some((step.entry.update.id().to_string(), step.passed_over))
@@ -293,7 +293,7 @@ fn i2_a_restored_replica_promises_nothing_past_what_it_let_go() {
     set(&mut at, "new", 40.0);
     set(&mut at, "newer", 50.0);
     at.stored(at.head());
-    let mut delta = at.delta(&vector(&[("R", 30.0), ("B", 5.0)]));
+    let mut delta = at.delta(&vector(&[("R", 30.0), ("B", 5.0)]), None);
     while let Some(step) = at.delta_next(&mut delta) {
         assert!(!step.passed_over);
     }
@@ -317,16 +317,16 @@ fn i2_what_a_peer_left_out_is_a_gap_for_others() {
     r.promise(&vector(&[("A", 40.0)]));
     r.remote_update(NOW, update(r#"[["l",4],45,"A"]"#));
     r.remote_update(NOW, update(r#"[["e",4],27,"A"]"#));
-    let mut delta = r.delta(&vector(&[("A", 40.0)]));
+    let mut delta = r.delta(&vector(&[("A", 40.0)]), None);
     assert!(!r.delta_next(&mut delta).unwrap().passed_over, "nobody has promised that");
-    let mut delta = r.delta(&vector(&[("A", 25.0)]));
+    let mut delta = r.delta(&vector(&[("A", 25.0)]), None);
     assert!(r.delta_next(&mut delta).unwrap().passed_over, "it came later, into the gap");
 
     // A log that only grows has no gaps.
     let mut r = Replica::new(source("R"), EventLog::new());
     r.remote_update(NOW, update(r#"[["e"],20,"A"]"#));
     r.promise(&vector(&[("A", 20.0)]));
-    let mut delta = r.delta(&VersionVector::new());
+    let mut delta = r.delta(&VersionVector::new(), None);
     assert!(!r.delta_next(&mut delta).unwrap().passed_over);
 }
 

@@ -365,3 +365,84 @@ fn i2_marks_know_what_arrived_behind_the_walk() {
     let claims = |at: &usize| text[*at..].lines().next().is_some_and(|line| line.contains("\"A\""));
     assert!(!early.iter().any(claims), "A's older one was not sent yet");
 }
+
+/// A history goes on where it broke off, from the same sender in the same life, whatever it omits and
+/// whatever is written meanwhile: nothing is sent twice but for the little since it last said how far it got.
+#[test]
+fn a_history_that_breaks_off_goes_on_where_it_was() {
+    const KEYS: usize = 3_000;
+    for config in ours() {
+        let mut hub = replica("H").in_life(7);
+        for n in 0..KEYS {
+            let (source, at) = (n % 40, 100 + n / 3);
+            let value = "v".repeat(300);
+            apply(&mut hub, &format!(r#"[["k{n}","{value}{n}"],{at},"S{source}"]"#));
+        }
+        let sources: Vec<String> = (0..40).map(|n| format!("S{n}")).collect();
+        let entries: Vec<(&str, f64)> = sources.iter().map(|id| (&**id, 1e6)).collect();
+        // By a promise in which something may have been omitted, as a relay gets it.
+        hub.promise(&vector(&entries));
+        let mut joiner = replica("J").in_life(8);
+        let mut state = Vec::new();
+        let mut whole = new_session(&mut hub, config.clone());
+        whole
+            .receive(&mut hub, NOW, b"{\"id\":\"X\",\"clock\":{},\"ext\":{\"marks\":1}}\n")
+            .unwrap();
+        while whole.has_output(&hub) {
+            whole.transmit(&hub, &mut state, 1 << 16);
+        }
+        let (mut sent, mut connections) = (0, 0);
+        loop {
+            connections += 1;
+            assert!(connections < 60, "it never ends");
+            let mut to_j = new_session(&mut hub, config.clone());
+            let mut to_h = new_session(&mut joiner, config.clone());
+            let mut room = state.len() / 4;
+            while !to_h.is_synced() && room > 0 {
+                let mut wire = Vec::new();
+                to_h.transmit(&joiner, &mut wire, 1 << 12);
+                to_j.receive(&mut hub, NOW, &wire).unwrap();
+                wire.clear();
+                to_j.transmit(&hub, &mut wire, room.min(1 << 12));
+                room -= wire.len();
+                sent += wire.len();
+                to_h.receive(&mut joiner, NOW, &wire).unwrap();
+            }
+            if to_h.is_synced() {
+                break;
+            }
+            assert!(joiner.version_vector().is_empty() || connections > 1);
+            // Some of what was sent is superseded before the next connection, and some of what was not.
+            let line =
+                format!(r#"[["k{}","new"],{},"T"]"#, connections * 311, 10_000 + connections);
+            apply(&mut hub, &line);
+            hub.promise(&vector(&[("T", 1e6)]));
+        }
+        assert_eq!(joiner.model().to_json(), hub.model().to_json());
+        assert_eq!(joiner.version_vector(), hub.version_vector());
+        assert!(connections > 3, "{connections}");
+        let most = state.len() * 13 / 10;
+        assert!(config.compress || sent < most, "{sent} bytes instead of {}", state.len());
+    }
+}
+
+/// What a sender said in another life says nothing now, and a place that is no place is none.
+#[test]
+fn a_place_counts_in_its_senders_life_alone() {
+    let mut hub = replica("H").in_life(7);
+    for n in 1..=3 {
+        hub.local_update(f64::from(n), LwwMap::set(format!("k{n}"), &n).unwrap()).unwrap();
+    }
+    for (life, at, since, expected) in
+        [(7, 2.0, 3_u64, 1), (7, 2.0, 0, 3), (6, 2.0, 3, 3), (7, 2.0, 1_u64 << 40, 3)]
+    {
+        let mut session = new_session(&mut hub, json());
+        let digest = format!(
+            "{{\"id\":\"J\",\"clock\":{{}},\"ext\":{{\"marks\":1,\"life\":8,\
+             \"places\":[[{life},[{at},\"H\",{since}]]]}}}}\n"
+        );
+        session.receive(&mut hub, NOW, digest.as_bytes()).unwrap();
+        let updates = said(&mut session, &hub).lines().filter(|line| line.starts_with('[')).count();
+        assert_eq!(updates, expected, "{life} {at} {since}");
+    }
+}

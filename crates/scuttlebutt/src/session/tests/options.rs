@@ -154,7 +154,7 @@ fn metadata_and_the_peers_name_are_told() {
 fn own_updates_are_confirmed() {
     for peer in [SessionConfig::default(), json(), plain()] {
         let asking = SessionConfig { ask_for_own: true, ..SessionConfig::default() };
-        let (mut ra, mut rb, mut sa, mut sb) = pair(asking.clone(), peer.clone());
+        let (mut ra, mut rb, mut sa, sb) = pair(asking.clone(), peer.clone());
         let confirmed = |session: &mut Session| {
             let events = events(session).into_iter();
             let confirmed = events.filter_map(|event| match event {

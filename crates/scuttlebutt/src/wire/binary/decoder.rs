@@ -10,7 +10,7 @@ use crate::version_vector::VersionVector;
 use crate::wire::{DecodeError, Excerpt, Frame, FrameError, json_lines};
 
 use super::pack::{self, PACK_BYTES_MAX};
-use super::{FRAME_EXCESS_BYTES, Kind, NO_ROOM, SLOTS, unzigzag, varint};
+use super::{FRAME_EXCESS_BYTES, Kind, NO_ROOM, PLACE, SLOTS, unzigzag, varint};
 
 /// Reads one direction.
 #[derive(Clone, Debug, Default)]
@@ -177,9 +177,9 @@ impl Decoder {
                 self.name(slot, rest, limits)?;
                 return Ok(None);
             }
-            Kind::Digest if slot == u64::from(NO_ROOM) => {
+            Kind::Digest if slot == u64::from(NO_ROOM) || slot == u64::from(PLACE) => {
                 match json_lines::decode_line(rest, limits, &mut RecentSources::default())? {
-                    Some(frame @ Frame::NoRoom(_)) => frame,
+                    Some(frame @ (Frame::NoRoom(_) | Frame::Place { .. })) => frame,
                     _ => return Ok(None),
                 }
             }

@@ -7,7 +7,7 @@ use crate::source::SourceId;
 use crate::timestamp::Timestamp;
 use crate::update::Update;
 
-use super::{HEARTBEAT_SLOT, Kind, NO_ROOM, SLOTS, varint, zigzag};
+use super::{HEARTBEAT_SLOT, Kind, NO_ROOM, PLACE, SLOTS, varint, zigzag};
 
 /// Writes one direction.
 #[derive(Clone, Default)]
@@ -85,6 +85,11 @@ impl Encoder {
     /// Appends what there was no room for, whose line of JSON this is.
     pub(crate) fn no_room(line: &str, out: &mut Vec<u8>) {
         frame(Kind::Digest.with_slot(NO_ROOM), line.trim_end().as_bytes(), out);
+    }
+
+    /// Appends how far a history got, from its line.
+    pub(crate) fn place(line: &str, out: &mut Vec<u8>) {
+        frame(Kind::Digest.with_slot(PLACE), line.trim_end().as_bytes(), out);
     }
 
     /// Appends a mark.

@@ -27,6 +27,9 @@ const NO_ROOM: u16 = 1;
 /// Kind 5 with this slot says only that its writer is there. Readers pass over it, as over all such frames.
 const HEARTBEAT_SLOT: u16 = 1;
 
+/// The slot of a digest's frame that holds how far a history got instead.
+const PLACE: u16 = 2;
+
 /// A frame may be longer than the line that says the same by no more than this: an update of the
 /// longest line there may be has to fit, whatever its source and timestamp are.
 const FRAME_EXCESS_BYTES: usize = 32;

@@ -523,7 +523,13 @@ proptest! {
         model in prop::option::of(any_label()),
         cluster in prop::option::of(any_label()),
         heartbeat_ms in prop::option::of(1.0..1e300),
+        life in prop::option::of(0..1_u64 << 53),
+        places in prop::collection::vec((0..1_u64 << 53, (any_source(), any_timestamp()), 0..1_u64 << 53), 0..4),
     ) {
+        let place = |(life, (source, timestamp), since)| {
+            Place { life, at: UpdateId { timestamp, source }, since }
+        };
+        let places = places.into_iter().map(place).collect();
         let vector: VersionVector = entries.into_iter().collect();
         let metadata = metadata.map(|text| json::canonicalize(text.as_bytes(), Limits::default().text()).unwrap().into_owned());
         let zstd = binary && zstd;
@@ -537,6 +543,8 @@ proptest! {
             model,
             cluster,
             heartbeat_ms,
+            life,
+            places,
         });
         let mut line = String::new();
         encode_digest(id.json_literal(), vector.iter(), metadata.as_deref(), extensions.as_ref(), &mut line);
