@@ -47,6 +47,7 @@ fn who_is_idle_stays_and_who_is_gone_is_noticed_within_four_intervals() {
         let silent_since = now;
         let error = loop {
             now = to_b.next_timeout().expect("it waits");
+            assert!(now < silent_since + 10.0 * EVERY, "nothing is noticed");
             if let Err(error) = to_b.handle_timeout(now) {
                 break error;
             }
