@@ -13,6 +13,7 @@ mod deliver;
 mod files;
 mod js;
 mod lines;
+mod mesh;
 mod options;
 mod ours;
 mod relay;
