@@ -8,6 +8,7 @@ use super::{Metadata, Mode, Session, SessionEvent};
 use crate::model::Model;
 use crate::replica::Replica;
 use crate::source::SourceId;
+use crate::timestamp::Timestamp;
 use crate::update::Update;
 use crate::version_vector::VersionVector;
 use crate::wire::{Extensions, LONG_UPDATE_BYTES_MIN, PACK_BYTES_MAX};
@@ -230,8 +231,10 @@ impl Session {
     }
 
     fn answer<M: Model>(&mut self, replica: &Replica<M>, mut vector: VersionVector) {
-        if vector.timestamp(replica.id()) > replica.newest_held(replica.id()) {
+        let claimed = vector.timestamp(replica.id());
+        if claimed > replica.newest_held(replica.id()) && claimed != Some(Timestamp::MAX) {
             // Of what was written here it claims more than there is: of that nothing can be relied on.
+            // (The greatest of all is no claim: it says to send nothing.)
             vector.remove(replica.id());
         }
         // The forks that it was told of already it is not told again.
