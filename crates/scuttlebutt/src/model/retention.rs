@@ -97,9 +97,10 @@ impl Retained {
 
     /// Counts the events whose time has come; answers what is let go for them.
     pub(super) fn time_passes(&mut self, now_ms: f64) -> Vec<Update> {
-        self.now_ms = now_ms;
+        // A clock that is set back takes back nothing: what was let go would be shown again.
+        self.now_ms = self.now_ms.max(now_ms);
         let mut gone = Vec::new();
-        while self.next_time().is_some_and(|due| due <= now_ms)
+        while self.next_time().is_some_and(|due| due <= self.now_ms)
             && let Some(InOrder(update)) = self.ahead.pop_first()
         {
             gone.append(&mut self.count(&update));
