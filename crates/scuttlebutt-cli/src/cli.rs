@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
 mod cluster;
+mod limits;
 mod place;
 mod repair;
 mod trust;
@@ -19,6 +20,7 @@ use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
 
 pub(crate) use cluster::ClusterArgs;
+pub(crate) use limits::LimitArgs;
 pub(crate) use place::{DataArgs, PeerArgs, PlaceArgs};
 pub(crate) use repair::Repair;
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
@@ -360,6 +362,9 @@ pub(crate) struct Export {
 
     #[command(flatten)]
     pub(crate) data: DataArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 const EXPORT_HELP: &str = "\
@@ -396,6 +401,9 @@ pub(crate) struct Import {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 const IMPORT_HELP: &str = "\

@@ -36,7 +36,8 @@ pub(crate) struct Client<M> {
 
 /// What a session does that takes and never gives.
 pub(crate) fn reader(mode: Mode) -> SessionConfig {
-    SessionConfig { direction: Direction::ReceiveOnly, mode, ..SessionConfig::default() }
+    let direction = Direction::ReceiveOnly;
+    SessionConfig { direction, mode, wants_evidence: false, ..SessionConfig::default() }
 }
 
 /// Writes where it was asked for, and returns when it is there.
@@ -81,12 +82,12 @@ impl<M: Shown> Client<M> {
         let rules = Rules::named(trust, key.clone()).await?;
         // Our own deadline comes first, and knows best what to say.
         let timeout_ms = 2 * args.timeout.as_millis() as u64;
-        let limits = Limits {
+        let limits = args.limits.over(Limits {
             dial_wait_ms_max: timeout_ms,
             digest_wait_ms_max: timeout_ms as f64,
             shutdown_wait_ms_max: FAREWELL_MS_MAX,
             ..Limits::default()
-        };
+        });
         let tls = links::read(&args.tls)?;
         let mut node = Node::builder(model).limits(limits).tls(tls);
         if let Some(cluster) = &trust.network.cluster {

@@ -66,11 +66,7 @@ pub(crate) fn limits(args: &LinkArgs, peers: usize) -> Limits {
         limits.sessions_per_address_max =
             limits.sessions_per_address_max.min(limits.sessions_max.div_ceil(2));
     }
-    for change in &args.limits {
-        // The command line has been checked.
-        let _ = change.apply(&mut limits);
-    }
-    limits
+    args.limits.over(limits)
 }
 
 fn certificate(cert: &Path, key: Option<&Path>) -> Result<TlsIdentity, Failure> {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use scuttlebutt::{EventLog, Mode, Retention, SessionConfig};
+use scuttlebutt::{EventLog, Limits, Mode, Retention, SessionConfig};
 use scuttlebutt_net::Node;
 use scuttlebutt_store::StoreError;
 use tokio::time::Instant;
@@ -29,6 +29,7 @@ pub(crate) struct Source {
     /// What is held, or is to be expected.
     pub(crate) model: ModelName,
     retention: Retention,
+    limits: Limits,
     deadline: Instant,
 }
 
@@ -44,10 +45,10 @@ impl Source {
     /// Finds out what is there. A peer is believed to hold what is asked for, a map if nothing is.
     pub(crate) async fn find(args: &PlaceArgs, asked: Option<ModelName>) -> Result<Self, Failure> {
         let deadline = Instant::now() + args.timeout;
-        let retention = Retention::default();
+        let (retention, limits) = (Retention::default(), args.limits.over(Limits::default()));
         if let Some(peer) = args.peer() {
             let model = asked.unwrap_or_default();
-            return Ok(Self { place: Place::Peer(peer), model, retention, deadline });
+            return Ok(Self { place: Place::Peer(peer), model, retention, limits, deadline });
         }
         let dir = args.data.clone().unwrap_or_else(|| PathBuf::from(data::DEFAULT_DIR));
         let found = loop {
@@ -56,11 +57,12 @@ impl Source {
                 let (held, session) = read.map_err(|_| silent(&dir))??;
                 let (model, retention) = (model_named(&held.model, &dir)?, held.retention());
                 let place = Place::Node(dir.clone(), session);
-                break Self { place, model, retention, deadline };
+                break Self { place, model, retention, limits, deadline };
             }
             if let Some(held) = data::model_in_if_free(&dir).await? {
                 let model = model_named(&held, &dir)?;
-                break Self { place: Place::Directory(dir.clone()), model, retention, deadline };
+                let place = Place::Directory(dir.clone());
+                break Self { place, model, retention, limits, deadline };
             }
             busy(&dir, deadline).await?;
         };
@@ -103,7 +105,9 @@ impl Source {
                 client.catch_up().await?;
                 Ok(client.node)
             }
-            Place::Node(dir, session) => follow(model, &dir, session, self.deadline).await,
+            Place::Node(dir, session) => {
+                follow(model, self.limits, &dir, session, self.deadline).await
+            }
             Place::Directory(dir) => {
                 let store = loop {
                     if let Some(store) = data::open_to_read_if_free::<M>(&dir).await? {
@@ -111,11 +115,11 @@ impl Source {
                     }
                     if let Some(node) = control::find(&dir).await? {
                         let (_, session) = node.read().await?;
-                        return follow(model, &dir, session, self.deadline).await;
+                        return follow(model, self.limits, &dir, session, self.deadline).await;
                     }
                     busy(&dir, self.deadline).await?;
                 };
-                data::start(Node::builder(model), Some(store)).await
+                data::start(Node::builder(model).limits(self.limits), Some(store)).await
             }
         }
     }
@@ -133,7 +137,7 @@ impl Source {
                 Ok(client.node)
             }
             Place::Node(dir, session) => {
-                let node = follow(model, &dir, session, self.deadline).await?;
+                let node = follow(model, self.limits, &dir, session, self.deadline).await?;
                 tokio::spawn(keep_following(node.clone(), dir));
                 Ok(node)
             }
@@ -177,11 +181,12 @@ fn model_named(name: &str, dir: &Path) -> Result<ModelName, Failure> {
 
 async fn follow<M: Shown>(
     model: M,
+    limits: Limits,
     dir: &Path,
     session: Session,
     deadline: Instant,
 ) -> Result<Node<M>, Failure> {
-    let node = Node::builder(model).start().await;
+    let node = Node::builder(model).limits(limits).start().await;
     let node = node.map_err(|error| Failure::failed(error.to_string()))?;
     let broken = |error: String| {
         Failure::new(Code::Protocol, format!("the node that has {} open: {error}", dir.display()))

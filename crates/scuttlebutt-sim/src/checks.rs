@@ -10,9 +10,10 @@ use scuttlebutt::{
 };
 
 use crate::original::Original;
+use crate::scenario::ModelKind;
 use crate::subject::Subject;
 use crate::truth::Truth;
-use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, UNJUDGED_MAX, World, limits};
+use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, Tight, UNJUDGED_MAX, World};
 
 impl<S: Subject> World<'_, S> {
     /// I4: a local write is later than everything before, and takes effect.
@@ -92,13 +93,15 @@ impl<S: Subject> World<'_, S> {
     /// I8: bounds are kept.
     fn check_bounds(&mut self, index: usize) -> Checked {
         let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
-        let limits = limits();
+        let limits = replica.limits();
         let held = replica.updates_held();
         let ids = self.nodes[index].written_as.len();
         if ids > limits.identity_renewals_max + 1 {
             return self.violation(format!("I8: node {index} has written under {ids} ids"));
         }
-        if held > limits.updates_max || self.nodes[index].checked.len() > limits.sources_max {
+        // Beside what counts it holds evidence, the sides of forks, and what is not yet let go.
+        let held_max = limits.updates_max + limits.sources_max + limits.forks_max;
+        if held > held_max || replica.sources_known() > limits.sources_max {
             return self.violation(format!("I8: node {index} holds {held} updates"));
         }
         Ok(())
@@ -251,6 +254,10 @@ impl<S: Subject> World<'_, S> {
                 continue;
             };
             let shown = replica.model().view();
+            if let Some(tight) = self.nodes[index].tight {
+                self.check_known_keys(index, tight, &shown, &expected)?;
+                continue;
+            }
             // One that only receives may be the last to hold something, and tells nobody.
             let expected = match self.nodes[index].kind {
                 NodeKind::OneWay(_) => {
@@ -300,6 +307,36 @@ impl<S: Subject> World<'_, S> {
                     excerpt(&expected, &found)
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// A node that is full has the newest value of each key that it has at all.
+    fn check_known_keys(
+        &mut self,
+        index: usize,
+        tight: Tight,
+        shown: &str,
+        expected: &str,
+    ) -> Checked {
+        // What comes from a source that is new to it, or is too long, is refused for a known key, too.
+        if self.scenario.model != ModelKind::Map || tight != Tight::Updates {
+            return Ok(());
+        }
+        let map = |text| serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text);
+        let (Ok(shown), Ok(expected)) = (map(shown), map(expected)) else {
+            return self.violation(format!("node {index} shows no map"));
+        };
+        for (key, value) in &shown {
+            if expected.get(key) != Some(value) {
+                return self.violation(format!(
+                    "I8: node {index}, which is full, shows {value} at {key}, and not {:?}",
+                    expected.get(key)
+                ));
+            }
+        }
+        if shown.len() < expected.len() && !shown.is_empty() {
+            self.coverage.hit("state: known key went on at a full node");
         }
         Ok(())
     }

@@ -117,6 +117,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     offer(&|s| s.originals = 0);
     offer(&|s| s.verdicts = None);
     offer(&|s| s.one_way = 0);
+    offer(&|s| s.tight = 0.0);
     offer(&|s| s.nodes = s.nodes / 2 + 1);
     offer(&|s| s.nodes -= 1);
     offer(&|s| s.storm_ms = s.storm_ms * 2 / 3);

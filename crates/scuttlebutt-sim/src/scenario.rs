@@ -46,6 +46,8 @@ pub struct Scenario {
     pub liars: bool,
     /// Number of nodes that only send or only receive.
     pub one_way: usize,
+    /// Share of the nodes, the first aside, that have some bound so small that it is reached.
+    pub tight: f64,
     /// Whether nodes verify who wrote what comes to them, and how long that takes.
     pub verdicts: Option<Verdicts>,
 }
@@ -218,6 +220,7 @@ impl Scenario {
             hostiles,
             liars: hostiles > 0 && chance.happens(0.25),
             one_way,
+            tight: 0.0,
             verdicts: None,
         };
         if model == ModelKind::Events && chance.happens(0.5) {
@@ -235,6 +238,12 @@ impl Scenario {
             // Nobody writes as another then, though hostile peers try; and who breaks promises is no
             // better known than before.
             scenario.liars = false;
+        }
+        // From a stream of its own, too. Who lies, or keeps no promises, is no better known at a bound.
+        if hostiles + originals == 0 && Chance::from_seed(seed ^ 0xB0B0_B0B0).happens(0.2) {
+            scenario.tight = 0.4;
+            // Another's data may be more than a node may hold.
+            (scenario.faults.set_back, scenario.faults.copied) = (None, None);
         }
         scenario
     }

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use scuttlebutt::{Direction, Limits, SessionConfig};
+use scuttlebutt::{Direction, SessionConfig};
 use scuttlebutt_net::Address;
+
+use super::LimitArgs;
 
 /// Who we are, and whom we believe.
 #[derive(Args, Clone)]
@@ -68,12 +70,8 @@ pub(crate) struct LinkArgs {
     #[arg(long, conflicts_with = "no_binary")]
     pub(crate) compress: bool,
 
-    /// Change a bound
-    ///
-    /// Among them are sessions_max, sessions_per_address_max, digest_wait_ms_max, write_wait_ms_max and
-    /// line_bytes_max; the documentation of `Limits` says what they are and what stands in for them.
-    #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = parse_limit)]
-    pub(crate) limits: Vec<LimitChange>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 /// An address, and what those there may do.
@@ -187,6 +185,7 @@ fn parse_tls(text: &str) -> Result<Place, String> {
     }
 }
 
+<<<<<<< HEAD
 /// A bound that is not the default one.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitChange {
@@ -238,6 +237,8 @@ impl LimitChange {
     }
 }
 
+=======
+>>>>>>> 6f0a5e8 (Give every command that takes updates in its bounds, leave evidence out of what is only looked at, and let the simulator fill nodes)
 /// Make an authority and certificates of your own, for links between your nodes
 ///
 /// They are for development, and for networks small enough that whoever runs the nodes can hand files

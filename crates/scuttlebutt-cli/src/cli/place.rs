@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use scuttlebutt_net::Address;
 
-use super::TlsArgs;
+use super::{LimitArgs, TlsArgs};
 use crate::data::DEFAULT_DIR;
 
 /// A peer, or a data directory and the node that has it open.
@@ -48,6 +48,9 @@ pub(crate) struct PlaceArgs {
     /// part of the binary form.
     #[arg(long, conflicts_with = "no_binary")]
     compress: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 /// Whom to ask, and for how long.
@@ -57,6 +60,7 @@ pub(crate) struct PeerArgs {
     pub(crate) timeout: Duration,
     pub(crate) no_binary: bool,
     pub(crate) compress: bool,
+    pub(crate) limits: LimitArgs,
 }
 
 impl PlaceArgs {
@@ -64,7 +68,8 @@ impl PlaceArgs {
     pub(crate) fn peer(&self) -> Option<PeerArgs> {
         let address = self.address.clone()?;
         let Self { timeout, no_binary, compress, .. } = *self;
-        Some(PeerArgs { address, tls: self.tls.clone(), timeout, no_binary, compress })
+        let (tls, limits) = (self.tls.clone(), self.limits.clone());
+        Some(PeerArgs { address, tls, timeout, no_binary, compress, limits })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::TrustArgs;
+use super::{LimitArgs, TrustArgs};
 
 /// Check every signature in a file of updates
 ///
@@ -16,6 +16,9 @@ pub(crate) struct Verify {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 const VERIFY_HELP: &str = "\

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use scuttlebutt::{EventLog, LwwMap, Register};
+use scuttlebutt::{EventLog, Limits, LwwMap, Register};
 use scuttlebutt_net::Node;
 
 use crate::cli::Import;
@@ -32,6 +32,9 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
                     dir.display()
                 )));
             }
+            if !args.limits.is_empty() {
+                return Err(started_otherwise(dir));
+            }
             return Ok(Summary::from_json(running.import(reader, args.skip_invalid).await?));
         }
         let model = match args.model {
@@ -39,10 +42,11 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
             None if data::is_there(dir) => data::model_in(dir).await?,
             None => ModelName::default(),
         };
+        let (limits, skips) = (args.limits.over(Limits::default()), args.skip_invalid);
         match model {
-            ModelName::Map => import::<LwwMap>(dir, reader, rules, args.skip_invalid).await,
-            ModelName::Events => import::<EventLog>(dir, reader, rules, args.skip_invalid).await,
-            ModelName::Value => import::<Register>(dir, reader, rules, args.skip_invalid).await,
+            ModelName::Map => import::<LwwMap>(dir, reader, rules, limits, skips).await,
+            ModelName::Events => import::<EventLog>(dir, reader, rules, limits, skips).await,
+            ModelName::Value => import::<Register>(dir, reader, rules, limits, skips).await,
         }
     };
     let summary = tokio::select! {
@@ -52,14 +56,24 @@ pub(crate) async fn run(args: Import) -> Result<(), Failure> {
     summary.report(args.skip_invalid)
 }
 
+/// The bounds are those of the node that has the directory open.
+pub(crate) fn started_otherwise(dir: &Path) -> Failure {
+    Failure::usage(format!(
+        "a node has {} open, with the bounds it was started with: leave out --limit here, and give it to \
+         `scuttlebutt serve`",
+        dir.display()
+    ))
+}
+
 async fn import<M: Shown>(
     dir: &Path,
     reader: impl tokio::io::AsyncRead + Unpin,
     rules: Option<Arc<Rules>>,
+    limits: Limits,
     skip_invalid: bool,
 ) -> Result<Summary, Failure> {
     let store = data::open::<M>(dir, data::DurabilityName::Synced, false).await?;
-    let mut node = Node::builder(M::default());
+    let mut node = Node::builder(M::default()).limits(limits);
     if let Some(rules) = rules {
         node = node.verify_with(rules);
     }

@@ -30,6 +30,7 @@ pub(crate) async fn run(mut args: Verify) -> Result<(), Failure> {
     let Some(rules) = Rules::named(&args.trust, None).await? else {
         return Err(Failure::usage("whom to believe?"));
     };
+    let line_bytes_max = args.limits.over(Limits::default()).line_bytes_max;
     let (reader, extent) = file::open(&Place::from(args.file.as_str())).await?;
     let mut lines = BufReader::with_capacity(1 << 16, reader);
     let mut progress = Progress::new("verifying", Unit::Bytes);
@@ -38,7 +39,7 @@ pub(crate) async fn run(mut args: Verify) -> Result<(), Failure> {
     let mut portions = VecDeque::new();
     let mut line = 1;
     loop {
-        let portion = read_portion(&mut lines).await.map_err(|error| {
+        let portion = read_portion(&mut lines, line_bytes_max).await.map_err(|error| {
             Failure::failed(format!("{}: {error}, at line {line} or later", args.file))
         })?;
         let is_end = portion.is_empty();
@@ -60,8 +61,10 @@ pub(crate) async fn run(mut args: Verify) -> Result<(), Failure> {
 }
 
 /// The next lines; none at the end.
-async fn read_portion(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<Vec<u8>>> {
-    let line_bytes_max = Limits::default().line_bytes_max;
+async fn read_portion(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line_bytes_max: usize,
+) -> io::Result<Vec<Vec<u8>>> {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     while bytes < PORTION_BYTES && lines.len() < PORTION_LINES {
         let mut line = Vec::new();

@@ -138,7 +138,8 @@ impl<S: Subject> World<'_, S> {
             self.add_link([pair[0], pair[1]]);
         }
         for index in 0..self.nodes.len() {
-            if matches!(self.nodes[index].kind, NodeKind::OneWay(_))
+            let node = &self.nodes[index];
+            if (matches!(node.kind, NodeKind::OneWay(_)) || node.tight.is_some())
                 && !self.nodes[index].is_lost
                 && !relays.is_empty()
             {
@@ -155,11 +156,12 @@ impl<S: Subject> World<'_, S> {
         Ok(())
     }
 
-    /// The nodes that receive and send, and are there.
+    /// The nodes that receive and send everything, and are there.
     pub(crate) fn relays(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.nodes.len()).filter(|index| {
             let node = &self.nodes[*index];
-            node.is_running() && matches!(node.kind, NodeKind::Ours | NodeKind::Original)
+            let passes_on = matches!(node.kind, NodeKind::Ours | NodeKind::Original);
+            node.is_running() && passes_on && node.tight.is_none()
         })
     }
 

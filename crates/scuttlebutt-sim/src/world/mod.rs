@@ -56,8 +56,17 @@ pub(crate) enum NodeKind {
     OneWay(Direction),
 }
 
+/// The bound of a node that is so small that it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tight {
+    Updates,
+    Sources,
+    Bytes,
+}
+
 pub(crate) struct Node<M> {
     pub(crate) kind: NodeKind,
+    pub(crate) tight: Option<Tight>,
     /// Whether it announces the binary protocol.
     speaks_binary: bool,
     /// Whether it announces that what it sends then may be compressed.
@@ -211,8 +220,8 @@ pub(crate) struct World<'s, S: Subject> {
 
 /// A pack can bring more at once than may wait elsewhere; nodes of the network then take no more until there
 /// is room, and here there is.
-fn limits_of(compresses: bool) -> Limits {
-    match compresses {
+fn limits_of(compresses: bool, tight: Option<Tight>) -> Limits {
+    let limits = match compresses {
         true => Limits {
             waiting_updates_max: 20_000,
             waiting_updates_per_source_max: 10_000,
@@ -220,6 +229,12 @@ fn limits_of(compresses: bool) -> Limits {
             ..limits()
         },
         false => limits(),
+    };
+    match tight {
+        None => limits,
+        Some(Tight::Updates) => Limits { updates_max: 6, ..limits },
+        Some(Tight::Sources) => Limits { sources_max: 3, ..limits },
+        Some(Tight::Bytes) => Limits { update_bytes_max: 80, ..limits },
     }
 }
 
@@ -245,6 +260,7 @@ impl<'s, S: Subject> World<'s, S> {
         let mut chance = Chance::from_seed(scenario.seed ^ 0xA5A5_A5A5);
         let mut tongue = Chance::from_seed(scenario.seed ^ 0x5A5A_5A5A);
         let mut packer = Chance::from_seed(scenario.seed ^ 0x7A7A_7A7A);
+        let mut tailor = Chance::from_seed(scenario.seed ^ 0x7B7B_7B7B);
         let mut nodes = Vec::new();
         for index in 0..scenario.nodes {
             // The first is always an ordinary one.
@@ -259,8 +275,12 @@ impl<'s, S: Subject> World<'s, S> {
             } else {
                 NodeKind::Ours
             };
+            let is_tight = kind == NodeKind::Ours && index > 0 && tailor.happens(scenario.tight);
+            let bounds = [Tight::Updates, Tight::Sources, Tight::Bytes];
+            let tight = is_tight.then(|| *tailor.pick(&bounds));
             nodes.push(Node {
                 kind,
+                tight,
                 speaks_binary: tongue.happens(scenario.binary),
                 compresses: packer.happens(0.5),
                 replica: None,

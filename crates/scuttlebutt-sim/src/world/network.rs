@@ -1,7 +1,8 @@
 //! How bytes travel: links come up and are cut, sessions are pulled and fed.
 
 use scuttlebutt::{
-    CloseReason, Direction, Refusal, Session, SessionConfig, SessionEvent, UpdateId,
+    CloseReason, DecodeError, Direction, Refusal, Session, SessionConfig, SessionError,
+    SessionEvent, UpdateId,
 };
 
 use super::{Checked, Event, Node, NodeKind, World, limits};
@@ -399,6 +400,12 @@ impl<S: Subject> World<'_, S> {
             let name = match &event {
                 SessionEvent::Synced => "session: synced",
                 SessionEvent::Confirmed { .. } => "session: confirmed",
+                SessionEvent::Closed {
+                    reason: CloseReason::Failed(SessionError::Decode(error @ DecodeError::Limit(_))),
+                } if self.scenario.hostiles == 0 => {
+                    panic!("a bound ended a session: {error}")
+                }
+                SessionEvent::RefusedByPeer { .. } => "session: refused by the peer",
                 SessionEvent::Closed { reason: CloseReason::Failed(_) } => {
                     "session: closed, failed"
                 }

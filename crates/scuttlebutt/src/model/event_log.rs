@@ -347,6 +347,40 @@ mod tests {
         assert_eq!(log.len(), 1, "the newest is always kept");
     }
 
+    /// A thousand events, then one that is dated a day ahead: it is shown, and drives out none of them before
+    /// its time has come. Then everybody shows the same, whenever it came.
+    #[test]
+    fn an_event_that_is_dated_ahead_drives_out_nothing() {
+        const DAY_MS: u32 = 86_400_000;
+        let line = |at: u32| format!(r#"[["e",{at}],{at},"A"]"#);
+        let retention = Retention { count_max: 1_000, age_ms_max: 5_000.0, ..Retention::default() };
+        let log = || {
+            crate::Replica::new(
+                SourceId::new("R").expect("an id"),
+                EventLog::with_retention(retention),
+            )
+        };
+        let (mut late, mut early) = (log(), log());
+        let ahead = Update::from_json(&line(DAY_MS)).expect("an update");
+        early.remote_update(1.0, ahead.clone());
+        for at in 1..=1_000 {
+            for replica in [&mut late, &mut early] {
+                replica.remote_update(1_000.0, Update::from_json(&line(at)).expect("an update"));
+            }
+        }
+        late.remote_update(1_000.0, ahead);
+        for replica in [&mut late, &mut early] {
+            assert_eq!(replica.model().len(), 1_001);
+            assert_eq!(replica.next_time(), Some(f64::from(DAY_MS)));
+            replica.tell_time(f64::from(DAY_MS - 1));
+            assert_eq!(replica.model().len(), 1_001);
+            replica.tell_time(f64::from(DAY_MS));
+            assert_eq!(replica.model().view(), format!(r#"[["e",{DAY_MS}]]"#));
+            assert_eq!(replica.next_time(), None);
+            assert_eq!(replica.updates_held(), 1, "what was let go takes no room");
+        }
+    }
+
     #[test]
     fn what_is_no_event_is_invalid() {
         for line in [

@@ -2,6 +2,7 @@
 
 mod cost;
 mod forks;
+mod room;
 mod signing;
 mod store;
 mod time;

@@ -114,8 +114,7 @@ pub enum Refusal {
     /// It would exceed a bound of this replica. What the peer promises does not count until it was sent
     /// again and there was room for it.
     #[error(
-        "the peer sent an update that is refused{}: {exceeded}; it will be asked for again, and the session \
-         goes on",
+        "the peer sent an update that is refused{}: {exceeded}",
         .update.as_ref().map(|update| format!(", {update}")).unwrap_or_default()
     )]
     Full {

@@ -121,6 +121,20 @@ fn what_exceeds_the_bound_is_reported_and_not_kept() {
     assert_eq!((r.model().view(), r.updates_held()), before);
 }
 
+/// The bound in bytes, too: sides are never let go, however long they are.
+#[test]
+fn i8_what_exceeds_the_bound_in_bytes_is_reported_and_not_kept() {
+    let limits = Limits { forks_bytes_max: 10_000, ..Limits::default() };
+    let mut r = Replica::with_limits(source("R"), LwwMap::new(), limits).verify_with(Stamps);
+    met(&mut r, &[ONE]);
+    let side = |n: usize| format!(r#"[["k","{}{n}"],100,"F","s{n}"]"#, "x".repeat(4_000));
+    let kept = (0..5).filter(|n| {
+        let outcome = met(&mut r, &[&side(*n)]).remove(0);
+        matches!(outcome, Outcome::Forked { is_kept: true, .. })
+    });
+    assert_eq!(kept.count(), 2);
+}
+
 #[test]
 fn both_sides_are_stored_and_come_back() {
     let mut r = trusting("R", LwwMap::new());

@@ -248,3 +248,31 @@ fn what_a_peer_claims_of_us_beyond_what_there_is_proves_nothing() {
         assert!(!confirmed(&mut session), "{own_name}");
     }
 }
+
+/// Who only looks is sent what is there, and not what is superseded and held as evidence: in a history and
+/// live. What is promised means the same.
+#[test]
+fn who_wants_no_evidence_is_sent_what_is_there() {
+    let retention = crate::Retention { count_max: 2, ..crate::Retention::default() };
+    for wants_evidence in [true, false] {
+        for config in ours() {
+            let kept = EventLog::with_retention(retention);
+            let mut a = Replica::new(source("A"), kept);
+            let mut b = Replica::new(source("B"), EventLog::new());
+            let emit = |a: &mut Replica<EventLog>, at: usize| {
+                apply(a, &format!(r#"[["e",{at}],{at},"s{at}"]"#));
+            };
+            (1..=5).for_each(|at| emit(&mut a, at));
+            let looking = SessionConfig { wants_evidence, ..config.clone() };
+            let (mut to_b, mut to_a) = (new_session(&mut a, config), new_session(&mut b, looking));
+            talk((&mut a, &mut to_b), (&mut b, &mut to_a));
+            let expected = if wants_evidence { 5 } else { 2 };
+            assert_eq!(b.model().len(), expected);
+            emit(&mut a, 6);
+            // Older than all that are kept.
+            apply(&mut a, r#"[["e",0],0.5,"late"]"#);
+            talk((&mut a, &mut to_b), (&mut b, &mut to_a));
+            assert_eq!(b.model().len(), if wants_evidence { 7 } else { 3 });
+        }
+    }
+}
