@@ -71,6 +71,7 @@ impl LimitChange {
             "write_wait_ms_max" => limits.write_wait_ms_max = value,
             "line_wait_ms_max" => limits.line_wait_ms_max = value,
             "unfinished_bytes_max" => limits.unfinished_bytes_max = size,
+            "sessions_bytes_max" => limits.sessions_bytes_max = size,
             name => {
                 return Err(format!(
                     "{name} cannot be changed here; what can are line_bytes_max, update_bytes_max, \
@@ -78,7 +79,7 @@ impl LimitChange {
                      metadata_bytes_max, updates_max, held_bytes_max, forks_max, forks_bytes_max, \
                      clock_skew_ms_max, digest_wait_ms_max, ask_again_ms_min, ask_again_ms_max, \
                      sessions_max, sessions_per_address_max, handshake_wait_ms_max, write_wait_ms_max, \
-                     line_wait_ms_max and unfinished_bytes_max"
+                     line_wait_ms_max, unfinished_bytes_max and sessions_bytes_max"
                 ));
             }
         }

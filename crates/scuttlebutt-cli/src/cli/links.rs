@@ -185,60 +185,6 @@ fn parse_tls(text: &str) -> Result<Place, String> {
     }
 }
 
-<<<<<<< HEAD
-/// A bound that is not the default one.
-#[derive(Clone, Debug)]
-pub(crate) struct LimitChange {
-    pub(crate) name: String,
-    value: u64,
-}
-
-fn parse_limit(text: &str) -> Result<LimitChange, String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=NUMBER")?;
-    let value = value.parse().map_err(|_| format!("{value:?} is no number of 0 or more"))?;
-    let change = LimitChange { name: name.to_owned(), value };
-    change.apply(&mut Limits::default())?;
-    Ok(change)
-}
-
-impl LimitChange {
-    pub(crate) fn apply(&self, limits: &mut Limits) -> Result<(), String> {
-        let value = self.value;
-        let size = usize::try_from(value).unwrap_or(usize::MAX);
-        match self.name.as_str() {
-            "line_bytes_max" => limits.line_bytes_max = size,
-            "update_bytes_max" => limits.update_bytes_max = size,
-            "nesting_depth_max" => limits.nesting_depth_max = size,
-            "sources_max" => limits.sources_max = size,
-            "updates_max" => limits.updates_max = size,
-            "held_bytes_max" => limits.held_bytes_max = size,
-            "clock_skew_ms_max" => limits.clock_skew_ms_max = value as f64,
-            "digest_wait_ms_max" => limits.digest_wait_ms_max = value as f64,
-            "heartbeat_ms_max" => limits.heartbeat_ms_max = value as f64,
-            "sessions_max" => limits.sessions_max = size,
-            "sessions_per_address_max" => limits.sessions_per_address_max = size,
-            "handshake_wait_ms_max" => limits.handshake_wait_ms_max = value,
-            "write_wait_ms_max" => limits.write_wait_ms_max = value,
-            "line_wait_ms_max" => limits.line_wait_ms_max = value,
-            "unfinished_bytes_max" => limits.unfinished_bytes_max = size,
-            "sessions_bytes_max" => limits.sessions_bytes_max = size,
-            name => {
-                return Err(format!(
-                    "{name} cannot be changed here; what can are line_bytes_max, update_bytes_max, \
-                     nesting_depth_max, sources_max, updates_max, held_bytes_max, clock_skew_ms_max, \
-                     digest_wait_ms_max, heartbeat_ms_max, sessions_max, \
-                     sessions_per_address_max, \
-                     handshake_wait_ms_max, write_wait_ms_max, line_wait_ms_max, \
-                     unfinished_bytes_max and sessions_bytes_max"
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-=======
->>>>>>> 6f0a5e8 (Give every command that takes updates in its bounds, leave evidence out of what is only looked at, and let the simulator fill nodes)
 /// Make an authority and certificates of your own, for links between your nodes
 ///
 /// They are for development, and for networks small enough that whoever runs the nodes can hand files

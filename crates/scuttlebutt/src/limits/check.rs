@@ -94,6 +94,11 @@ impl Limits {
             update,
             "an update that is accepted could not be held",
         )?;
+        at_least(
+            named("sessions_bytes_max", self.sessions_bytes_max),
+            update,
+            "an update that is accepted could not wait for a slow peer",
+        )?;
         let why = "the shortest wait would be longer than the longest";
         for (longest, shortest) in [
             (
