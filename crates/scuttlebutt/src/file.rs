@@ -8,7 +8,7 @@ use std::fmt;
 use crate::model::Model;
 use crate::replica::Replica;
 use crate::session::{Mode, Refusal, Session, SessionConfig, SessionError, SessionEvent, Tally};
-use crate::wire::{Decoder, Frame};
+use crate::wire::Decoder;
 
 /// Writes everything a replica holds, as the original's `createReadStream({tail: false})` does, byte
 /// for byte.
@@ -260,10 +260,7 @@ impl Import {
     ) -> Result<(), ImportError> {
         if self.options.skip_invalid {
             let (mut decoder, limits) = (Decoder::default(), replica.limits());
-            let decoded = decoder.decode(&mut &*line, limits).and_then(|frame| match frame {
-                Some(Frame::Oversized(exceeded)) => Err(exceeded.into()),
-                _ => decoder.finish(limits),
-            });
+            let decoded = decoder.decode(&mut &*line, limits).and_then(|_| decoder.finish(limits));
             if let Err(error) = decoded {
                 let error = ImportError { line: self.lines + 1, error: error.into() };
                 self.first_skipped.get_or_insert(error);
@@ -420,31 +417,6 @@ mod tests {
             let imported = import.finish(&mut replica, 1_000.0).unwrap();
             assert!(matches!(imported.refused, Some((1, Refusal::Full { .. }))), "{imported:?}");
             assert_eq!(replica.model().to_json(), r#"{"j":1}"#);
-        }
-    }
-
-    /// Without that it is refused, and what follows is read.
-    #[test]
-    fn a_line_that_is_too_long_is_refused_and_the_next_is_read() {
-        let limits = crate::Limits { line_bytes_max: 40, ..crate::Limits::default() };
-        let file = format!("[[\"k\",\"{}\"],5,\"A\"]\n[[\"j\",1],6,\"A\"]\n", "[1]".repeat(50));
-        for options in [ImportOptions::default(), ImportOptions { skip_invalid: false, ..LENIENT }]
-        {
-            for portion_bytes in [3, 64, 1_000] {
-                let id = SourceId::new("B").unwrap();
-                let mut replica = Replica::with_limits(id, LwwMap::new(), limits.clone());
-                let mut import = Import::with_options(&mut replica, 1_000.0, options);
-                for portion in file.as_bytes().chunks(portion_bytes) {
-                    import.receive(&mut replica, 1_000.0, portion).unwrap();
-                }
-                let imported = import.finish(&mut replica, 1_000.0).unwrap();
-                assert!(
-                    matches!(imported.refused, Some((1, Refusal::Full { .. }))),
-                    "{imported:?}"
-                );
-                assert_eq!((imported.tally.updates_full, imported.skipped), (1, 0));
-                assert_eq!(replica.model().to_json(), r#"{"j":1}"#);
-            }
         }
     }
 

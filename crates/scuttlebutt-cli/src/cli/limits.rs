@@ -63,6 +63,7 @@ impl LimitChange {
             "forks_bytes_max" => limits.forks_bytes_max = size,
             "clock_skew_ms_max" => limits.clock_skew_ms_max = value as f64,
             "digest_wait_ms_max" => limits.digest_wait_ms_max = value as f64,
+            "heartbeat_ms_max" => limits.heartbeat_ms_max = value as f64,
             "ask_again_ms_min" => limits.ask_again_ms_min = value as f64,
             "ask_again_ms_max" => limits.ask_again_ms_max = value as f64,
             "sessions_max" => limits.sessions_max = size,
@@ -77,7 +78,8 @@ impl LimitChange {
                     "{name} cannot be changed here; what can are line_bytes_max, update_bytes_max, \
                      nesting_depth_max, sources_max, source_bytes_max, sources_bytes_max, \
                      metadata_bytes_max, updates_max, held_bytes_max, forks_max, forks_bytes_max, \
-                     clock_skew_ms_max, digest_wait_ms_max, ask_again_ms_min, ask_again_ms_max, \
+                     clock_skew_ms_max, digest_wait_ms_max, heartbeat_ms_max, ask_again_ms_min, \
+                     ask_again_ms_max, \
                      sessions_max, sessions_per_address_max, handshake_wait_ms_max, write_wait_ms_max, \
                      line_wait_ms_max, unfinished_bytes_max and sessions_bytes_max"
                 ));
