@@ -14,7 +14,14 @@ use common::{Folder, Running, command, done, fails, run};
 fn promised() -> BTreeSet<(i32, String)> {
     let help = done(&["--help"]);
     let (_, list) = help.split_once("Exit codes:\n").expect("a list");
-    let lines: Vec<_> = list.lines().take_while(|line| line.starts_with("  ")).collect();
+    let list = list.lines().take_while(|line| line.starts_with("  "));
+    let mut lines: Vec<String> = Vec::new();
+    for line in list {
+        match lines.last_mut().filter(|_| line.starts_with("     ")) {
+            Some(begun) => *begun = format!("{begun} {}", line.trim()),
+            None => lines.push(line.to_owned()),
+        }
+    }
     let parts = lines.iter().flat_map(|line| {
         let (code, meaning) = line.trim().split_once("  ").expect("a code and what it means");
         let code: i32 = code.parse().expect("a number");
@@ -56,6 +63,7 @@ fn each_code_that_help_promises_is_produced() {
     let (_map, map) = Running::serve(&[]);
     let (_events, events) = Running::serve(&["--model", "events"]);
     done(&["emit", "--peer", &events, "tick"]);
+    let (_clustered, clustered) = Running::serve(&["--cluster", "blue"]);
     let (_read_only, read_only) = Running::serve(&["--read-only"]);
     let (key, other) = (folder.file("key"), folder.file("other"));
     done(&["keygen", &key]);
@@ -75,6 +83,11 @@ fn each_code_that_help_promises_is_produced() {
         (3, "the peer cannot be reached", &["get", "--peer", &nobody, "k"]),
         (4, "the peer speaks something else", &["get", "--peer", &http, "k"]),
         (4, "serves another model", &["get", "--peer", &events, "k"]),
+        (
+            4,
+            "belongs to another --cluster",
+            &["get", "--peer", &clustered, "--cluster", "red", "k"],
+        ),
         (4, "is not believed (TLS)", &["get", "--peer", &tls, "--node-key", &other, "k"]),
         (4, "broke off", &["get", "--peer", &closing, "k"]),
         (

@@ -8,7 +8,7 @@ use crate::{DIGEST, connect, held_bytes};
 
 #[test]
 fn readers_of_a_long_update_that_stop_reading_share_it() {
-    const LONG: usize = 12_000_000;
+    const LONG: usize = 8_000_000;
     const READERS: usize = 24;
     let (serve, address) = Running::serve(&[]);
     let mut writer = connect(&address);

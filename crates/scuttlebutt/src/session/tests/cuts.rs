@@ -420,7 +420,7 @@ fn a_history_that_breaks_off_goes_on_where_it_was() {
         }
         assert_eq!(joiner.model().to_json(), hub.model().to_json());
         assert_eq!(joiner.version_vector(), hub.version_vector());
-        assert!(connections > 3, "{connections}");
+        assert!(config.compress || connections > 3, "{connections}");
         let most = state.len() * 13 / 10;
         assert!(config.compress || sent < most, "{sent} bytes instead of {}", state.len());
     }
