@@ -22,7 +22,7 @@ use crate::model::ModelName;
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use limits::LimitArgs;
 pub(crate) use place::{DataArgs, PeerArgs, PlaceArgs};
-pub(crate) use repair::Repair;
+pub(crate) use repair::{Repair, Whose};
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
 pub(crate) use verify::Verify;
 pub(crate) use write::{Emit, Set};

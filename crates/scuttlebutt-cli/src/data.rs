@@ -133,6 +133,14 @@ pub(crate) async fn start<M: Shown>(
     let node = node.start().await.map_err(|error| start_failure(&error))?;
     let updates = node.read_replica(scuttlebutt::Replica::updates_held);
     tracing::info!(id = %node.id(), updates, "data read in {:.1?}", begun.elapsed());
+    if let Some(lead) = node.clock_lead() {
+        tracing::warn!(
+            "the newest update here is {:.1} days ahead of this machine's clock, and peers accept nothing from \
+             so far ahead: if the clock is behind, set it right; if it was ahead when this was written, \
+             `scuttlebutt repair --rewrite-future` writes it anew",
+            lead.as_secs_f64() / 86_400.0
+        );
+    }
     Ok(node)
 }
 

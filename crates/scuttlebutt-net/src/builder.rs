@@ -10,6 +10,7 @@ use scuttlebutt_store::{Progress, Store};
 use crate::asking::{AskLater, Asking};
 use crate::engine::Engine;
 use crate::error::StartError;
+use crate::identity;
 use crate::keeper::Keeper;
 use crate::node::Node;
 use crate::shared::{OwnId, fresh_id, now_ms};
@@ -232,8 +233,14 @@ impl<M: Model + Send + 'static> Builder<M> {
         if self.is_forgetful {
             replica.doubt_identity_for_good();
         }
+        if own_id == OwnId::Drawn {
+            replica.may_renew_identity();
+        }
         let engine = Engine::new(replica, store, own_id, self.tls, self.cluster);
         Keeper::start(&engine);
+        if own_id == OwnId::Drawn {
+            identity::start(&engine);
+        }
         time::tell(&engine);
         if let Some(verifier) = self.verifier {
             Asking::start(&engine, verifier);

@@ -342,9 +342,6 @@ impl<M: Model> Connection<'_, M> {
         observer.standing(&self.session);
         while let Some(event) = self.session.next_event() {
             observer.event(&event);
-            if let SessionEvent::DigestReceived { vector, .. } = &event {
-                self.shared.hear(vector);
-            }
             if let SessionEvent::Closed { reason } = event {
                 return Some(match reason {
                     CloseReason::Failed(error) => Err(error.into()),

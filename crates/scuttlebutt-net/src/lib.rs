@@ -20,6 +20,7 @@ mod door;
 mod engine;
 mod error;
 mod file;
+mod identity;
 mod keeper;
 mod listener;
 mod long_lines;

@@ -20,6 +20,7 @@ use crate::error::{DeliveryError, LinkError, ListenError, UpdateError};
 use crate::file::{self, FileError, Rotation};
 use crate::listener::{ListenOptions, Listener};
 use crate::peer::{self, Peer};
+use crate::shared::now_ms;
 use crate::signing;
 use crate::status::{PeerState, PeerStatus, Refusals, SessionStatus};
 use crate::stream::{Acceptor, Halves, Plaintext};
@@ -51,6 +52,9 @@ pub struct Node<M> {
     engine: Arc<Engine<M>>,
     handles: Arc<Handles>,
 }
+
+/// A duration can be this long, and longer.
+const MAX_LEAD_MS: f64 = 1e15;
 
 /// What the clones of a node have in common besides the engine.
 struct Handles {
@@ -96,6 +100,16 @@ impl<M: Model + Send + 'static> Node<M> {
     #[must_use]
     pub fn watch_id(&self) -> watch::Receiver<SourceId> {
         self.engine.shared.id()
+    }
+
+    /// How far what this node writes next will be ahead of its clock, if that is more than peers accept
+    /// ([`Limits::clock_skew_ms_max`](scuttlebutt::Limits::clock_skew_ms_max)): either its clock is behind
+    /// now, or it was far ahead before, and then peers put its writes off. See
+    /// [`Replica::clock_lead_ms`](scuttlebutt::Replica::clock_lead_ms).
+    #[must_use]
+    pub fn clock_lead(&self) -> Option<Duration> {
+        let lead_ms = self.engine.shared.read(|replica| replica.clock_lead_ms(now_ms()));
+        lead_ms.map(|lead_ms| Duration::from_secs_f64(lead_ms.min(MAX_LEAD_MS) / 1_000.0))
     }
 
     /// The forks that are held: sources that signed two changes under one name, each with both as proof.

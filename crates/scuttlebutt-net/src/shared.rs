@@ -3,12 +3,10 @@
 //!
 //! One lock, held while bytes are applied or copied out and never across I/O.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use scuttlebutt::{Model, Replica, SourceId, VersionVector};
+use scuttlebutt::{Model, Replica, SourceId};
 use scuttlebutt_store::StoreError;
 use tokio::sync::watch;
 
@@ -27,8 +25,7 @@ pub(crate) struct Shared<M> {
     unasked: watch::Sender<usize>,
     id: watch::Sender<SourceId>,
     own_id: OwnId,
-    /// How often the id may still be changed.
-    renewals_left: AtomicUsize,
+    contested: watch::Sender<bool>,
     log: Arc<PeerLog>,
 }
 
@@ -61,7 +58,7 @@ impl<M: Model> Shared<M> {
             id: watch::Sender::new(replica.id().clone()),
             own_id,
             log,
-            renewals_left: AtomicUsize::new(replica.limits().identity_renewals_max),
+            contested: watch::Sender::new(false),
             held: Mutex::new(Held { replica, is_awaited: true }),
         })
     }
@@ -92,8 +89,12 @@ impl<M: Model> Shared<M> {
         let is_store_behind = replica.durable() < replica.head();
         let (questions_before, durable_before) = (replica.questions(), replica.durable());
         let result = write(replica);
-        if !was_contested && replica.is_identity_contested() {
-            self.renew_id(replica);
+        let is_news = !was_contested && replica.is_identity_contested();
+        if is_news || !before.1 && replica.lacks_own_history() {
+            self.warn_of_contest(replica.id());
+        }
+        if was_contested || replica.is_identity_contested() {
+            self.renew_id_if_due(replica);
         }
         let (questions, durable) = (replica.questions(), replica.durable());
         // Under the lock, so that the last to tell knows best.
@@ -122,49 +123,54 @@ impl<M: Model> Shared<M> {
         self.lock().is_awaited = true;
     }
 
-    /// Takes note of what a peer announces: it confirms this node's own id, or disputes it.
-    pub(crate) fn hear(&self, vector: &VersionVector) {
-        self.write(|replica| {
-            if replica.is_identity_disputed_by(vector, now_ms()) {
-                self.renew_id(replica);
-            } else {
-                replica.confirm_identity();
-            }
-        });
+    /// Takes a fresh id if the one that it has is contested, may be changed, and the time has come.
+    fn renew_id_if_due(&self, replica: &mut Replica<M>) {
+        let now_ms = now_ms();
+        if self.own_id == OwnId::Drawn && replica.is_renewal_due(now_ms) {
+            self.renew_id(replica, now_ms);
+        }
+        let is_contested = self.own_id == OwnId::Drawn && replica.is_identity_contested();
+        self.contested
+            .send_if_modified(|known| std::mem::replace(known, is_contested) != is_contested);
     }
 
-    /// From now on writes under a fresh id, if that is ours to choose.
-    fn renew_id(&self, replica: &mut Replica<M>) {
+    /// From now on writes under a fresh id.
+    fn renew_id(&self, replica: &mut Replica<M>, now_ms: f64) {
         let contested = replica.id().clone();
-        let is_left = |left: usize| left.checked_sub(1);
-        if self.own_id == OwnId::Drawn
-            && self.renewals_left.fetch_update(Relaxed, Relaxed, is_left).is_ok()
-        {
-            let id = fresh_id();
-            replica.renew_identity(id.clone());
+        let id = fresh_id();
+        let again = replica.renew_identity(now_ms, id.clone()).len();
+        tracing::warn!(
+            %contested, %id, written_again = again,
+            "updates came in under this node's own id that it does not have: it was restored from an \
+             older copy, or another node uses a copy of its data; it writes under a fresh id from now on"
+        );
+        self.id.send_replace(id);
+    }
+
+    /// Others hold updates under this node's id, or say so, and it cannot take another.
+    fn warn_of_contest(&self, id: &SourceId) {
+        if self.own_id == OwnId::Drawn || !self.log.allows(Begun::There, Topic::OwnId) {
+            return;
+        }
+        if self.own_id == OwnId::Signed {
             tracing::warn!(
-                %contested, %id,
-                "peers hold updates under this node's own id that it does not: it was restored from \
-                 an older copy, or another node uses a copy of its data; it writes under a fresh id \
-                 from now on"
-            );
-            self.id.send_replace(id);
-        } else if !self.log.allows(Begun::There, Topic::OwnId) {
-            // It was said just now.
-        } else if self.own_id == OwnId::Signed {
-            tracing::warn!(
-                id = %contested,
-                "peers hold updates of this node's key that it does not: it was restored from an older \
-                 copy, or another node uses the same key; it takes them back, and does not write while \
-                 it waits for them"
+                %id,
+                "peers hold updates of this node's key that it does not, or say so: it was restored from \
+                 an older copy, or another node uses the same key; it takes them back, and does not write \
+                 while it waits for them"
             );
         } else {
             tracing::warn!(
-                id = %contested,
+                %id,
                 "peers hold updates under this node's own id that it does not: it forgot them, or \
                  another node uses the same id; give each node a fresh id"
             );
         }
+    }
+
+    /// Whether the id is contested and will be changed, as that changes.
+    pub(crate) fn contested(&self) -> watch::Receiver<bool> {
+        self.contested.subscribe()
     }
 
     /// The id under which the replica writes.

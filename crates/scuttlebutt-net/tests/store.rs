@@ -299,6 +299,63 @@ async fn set_back(writes_before_it_hears: bool) {
     peer.shutdown().await;
 }
 
+/// A disk is cloned, in a way that the store cannot notice, and both go on at once.
+#[tokio::test]
+async fn i1_clones_of_a_disk_that_both_run_lose_nothing() {
+    let folder = Folder::new();
+    let id = fresh_id();
+    let options = || Options::new("map", id.clone());
+    let a = start(&folder.path("a"), options()).await;
+    let b = start(&folder.path("b"), options()).await;
+    assert_eq!((a.id(), b.id()), (id.clone(), id.clone()));
+    let hub = Node::builder(LwwMap::new()).listen("127.0.0.1:0").start().await.unwrap();
+    a.add_peer(&address(&hub)).unwrap();
+    b.add_peer(&address(&hub)).unwrap();
+    let writing = [("a", &a), ("b", &b)].map(|(name, node)| {
+        let node = node.clone();
+        tokio::spawn(async move {
+            for n in 0..40 {
+                set(&node, &format!("{name}{n}"), n).await;
+            }
+        })
+    });
+    for writes in writing {
+        writes.await.unwrap();
+    }
+    eventually("all of both", || [&a, &b, &hub].iter().all(|node| node.read(LwwMap::len) == 80))
+        .await;
+    assert_eq!(a.read(LwwMap::to_json), b.read(LwwMap::to_json));
+    assert!(a.id() != id && b.id() != id && a.id() != b.id());
+    set(&a, "later", 1).await;
+    eventually("what comes later", || b.read(LwwMap::len) == 81).await;
+    for node in [a, b, hub] {
+        node.shutdown().await;
+    }
+}
+
+/// Who only says that he holds writes of a node costs it nothing, however often he says it.
+#[tokio::test]
+async fn a_claim_takes_no_id() {
+    let folder = Folder::new();
+    let node = start(&folder.path("data"), options()).await;
+    let id = node.id();
+    let millis =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    for n in 0..40 {
+        let mut liar = tokio::net::TcpStream::connect(address(&node)).await.unwrap();
+        let claim = format!("{{\"id\":\"S\",\"clock\":{{\"{id}\":{}}}}}\n", millis + n);
+        tokio::io::AsyncWriteExt::write_all(&mut liar, claim.as_bytes()).await.unwrap();
+        let mut answer = [0; 64];
+        tokio::io::AsyncReadExt::read(&mut liar, &mut answer).await.unwrap();
+    }
+    set(&node, "k", 1).await;
+    let peer = Node::builder(LwwMap::new()).peer(&address(&node)).start().await.unwrap();
+    eventually("the write", || peer.read(LwwMap::len) == 1).await;
+    assert_eq!(node.id(), id);
+    peer.shutdown().await;
+    node.shutdown().await;
+}
+
 /// Without a farewell the store is closed all the same, with everything that was accepted.
 #[tokio::test]
 async fn dropping_the_last_handle_closes_the_store() {

@@ -12,11 +12,11 @@ use scuttlebutt::{
 use crate::original::Original;
 use crate::scenario::ModelKind;
 use crate::subject::Subject;
-use crate::truth::Truth;
+use crate::truth::{Sides, Truth, side};
 use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, Tight, UNJUDGED_MAX, World};
 
 impl<S: Subject> World<'_, S> {
-    /// I4: a local write is later than everything before, and takes effect.
+    /// I4: a local write is later than everything before.
     pub(crate) fn check_local_write(&mut self, index: usize, update: &Update) -> Checked {
         let node = &mut self.nodes[index];
         let greatest = node.greatest;
@@ -33,10 +33,32 @@ impl<S: Subject> World<'_, S> {
                 "I5: node {index} wrote {update:?}, later than anybody's clock"
             ));
         }
+        Ok(())
+    }
+
+    /// I4: what was written last takes effect.
+    pub(crate) fn check_effect(&self, index: usize, update: &Update) -> Checked {
         let node = &self.nodes[index];
         let is_live = node.replica.as_ref().is_some_and(|replica| replica.is_live(&update.id()));
         if !is_live {
             return self.violation(format!("I4: node {index} wrote {update:?} to no effect"));
+        }
+        Ok(())
+    }
+
+    /// A write is refused for the clock only if peers whose clock agrees would put it off, and nothing of
+    /// others shows that it is the clock that is wrong.
+    pub(crate) fn check_clock_is_ahead(&self, index: usize, now_ms: f64) -> Checked {
+        let horizon_ms = now_ms + limits().clock_skew_ms_max;
+        let node = &self.nodes[index];
+        let is_ahead = |at: Timestamp| at.as_millis() > horizon_ms;
+        let is_own_ahead = node.greatest.is_some_and(is_ahead);
+        let is_other_ahead = node.replica.as_ref().is_some_and(|replica| {
+            let mut held = replica.updates_since(&VersionVector::new());
+            held.any(|update| is_ahead(update.timestamp()) && !node.ids.contains(update.source()))
+        });
+        if !is_own_ahead || is_other_ahead {
+            return self.violation(format!("I4: node {index} was refused a write without need"));
         }
         Ok(())
     }
@@ -95,7 +117,8 @@ impl<S: Subject> World<'_, S> {
         let Some(replica) = &self.nodes[index].replica else { return Ok(()) };
         let limits = replica.limits();
         let held = replica.updates_held();
-        let ids = self.nodes[index].written_as.len();
+        let written = self.nodes[index].written.iter();
+        let ids = written.map(|update| &update.source).collect::<BTreeSet<_>>().len();
         if ids > limits.identity_renewals_max + 1 {
             return self.violation(format!("I8: node {index} has written under {ids} ids"));
         }
@@ -115,7 +138,7 @@ impl<S: Subject> World<'_, S> {
         let mut uncovered = Vec::new();
         for (source, announced) in vector.iter() {
             let checked = self.nodes[index].checked.timestamp(source);
-            if checked < Some(announced) && !self.truth.is_forged(source) {
+            if checked < Some(announced) && self.truth.is_told_by_vectors(source) {
                 let missing = self.truth.between(source, checked, announced);
                 uncovered.extend(missing.filter(|update| !replica.is_live(&update.id())));
             }
@@ -184,7 +207,7 @@ impl<S: Subject> World<'_, S> {
         else {
             return Ok(());
         };
-        let ids = || ids.iter().filter(|id| !self.truth.is_forged(id));
+        let ids = || ids.iter().filter(|id| self.truth.is_told_by_vectors(id));
         let acknowledged = acknowledged.iter().filter(|id| !self.truth.is_forged(&id.source));
         let acknowledged = acknowledged.filter_map(|id| self.truth.get(id)).collect();
         if let Some(update) = first_lost(self.subject, replica, acknowledged, &self.truth) {
@@ -205,43 +228,45 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// What must be there in the end: all that anybody had when the faults stopped.
-    pub(crate) fn survivors(&self) -> BTreeMap<UpdateId, Update> {
-        let mut updates = BTreeMap::new();
+    pub(crate) fn survivors(&self) -> Sides {
+        let mut updates = Sides::new();
         for index in 0..self.nodes.len() {
             let is_heard = self.nodes[index].kind != NodeKind::OneWay(Direction::ReceiveOnly);
             if let Some(replica) = self.nodes[index].replica.as_ref().filter(|_| is_heard) {
-                for update in replica.updates_since(&VersionVector::new()) {
-                    updates.insert(update.id(), update.clone());
-                }
+                let nothing = VersionVector::new();
+                updates.extend(replica.updates_since(&nothing).cloned().map(side));
                 // What waits is as good as held.
                 updates.extend(self.nodes[index].heard_of.clone());
             }
             let originals = self.nodes[index].original.as_ref();
             for update in originals.into_iter().flat_map(Original::history) {
-                updates.insert(update.id(), update.clone());
+                updates.extend([side(update.clone())]);
             }
         }
         updates
     }
 
     /// I1: at rest, everybody shows what the survivors had, and announces the same.
-    pub(crate) fn check_convergence(&mut self, survivors: &BTreeMap<UpdateId, Update>) -> Checked {
+    pub(crate) fn check_convergence(&mut self, survivors: &Sides) -> Checked {
         // With nobody left to pass things on, nobody is told anything.
         if self.is_tainted || self.relays().next().is_none() {
             return Ok(());
         }
         self.check_forks()?;
+        let mut survivors = survivors.clone();
+        survivors.extend(self.late.clone());
+        let survivors = &survivors;
         if self.truth.hidden().next().is_some() {
             self.check_convergence_but_hidden(survivors)?;
             return self.check_vectors();
         }
-        let updates: Vec<&Update> = survivors.values().collect();
-        let expected = self.subject.expected(&updates);
+        let expected = self.subject.expected(&joined(survivors.values()));
         for index in 0..self.nodes.len() {
             if let Some(original) = &self.nodes[index].original {
                 // What it drops of sources that nobody promised is as if it had it.
-                let (excused, owed): (Vec<&Update>, Vec<&Update>) =
-                    updates.iter().partition(|update| self.truth.was_released(update.source()));
+                let (excused, owed): (Vec<&Update>, Vec<&Update>) = joined(survivors.values())
+                    .into_iter()
+                    .partition(|update| self.truth.was_released(update.source()));
                 let holder = Excused { original, excused };
                 if let Some(update) = first_lost(self.subject, &holder, owed, &self.truth) {
                     return self.violation(format!(
@@ -264,14 +289,16 @@ impl<S: Subject> World<'_, S> {
                     let mut with_own = survivors.clone();
                     let nothing = VersionVector::new();
                     let held = replica.updates_since(&nothing);
-                    with_own.extend(held.map(|update| (update.id(), update.clone())));
-                    self.subject.expected(&with_own.values().collect::<Vec<_>>())
+                    with_own.extend(held.cloned().map(side));
+                    self.subject.expected(&joined(with_own.values()))
                 }
                 _ => expected.clone(),
             };
             if shown != expected {
+                let lost =
+                    first_lost(self.subject, replica, joined(survivors.values()), &self.truth);
                 return self.violation(format!(
-                    "I1: node {index} shows {} instead of {}",
+                    "I1: node {index} shows {} instead of {}, without {lost:?}",
                     excerpt(&shown, &expected),
                     excerpt(&expected, &shown)
                 ));
@@ -282,7 +309,7 @@ impl<S: Subject> World<'_, S> {
 
     /// I1 where a node that was set back announced later writes than it forgot: nobody shows what it
     /// does not hold, and whatever anybody lacks was forgotten so, or superseded by what was.
-    fn check_convergence_but_hidden(&self, survivors: &BTreeMap<UpdateId, Update>) -> Checked {
+    fn check_convergence_but_hidden(&self, survivors: &Sides) -> Checked {
         let shown_with_hidden = |updates: Vec<&Update>| {
             self.subject.expected(&joined(updates.into_iter().chain(self.truth.hidden())))
         };
@@ -301,8 +328,10 @@ impl<S: Subject> World<'_, S> {
             }
             let (found, expected) = (shown_with_hidden(held), shown_with_hidden(expected));
             if found != expected {
+                let lost =
+                    first_lost(self.subject, replica, joined(survivors.values()), &self.truth);
                 return self.violation(format!(
-                    "I1: node {index} lacks more than what was hidden: {} instead of {}",
+                    "I1: node {index} lacks more than what was hidden, as {lost:?}: {} instead of {}",
                     excerpt(&found, &expected),
                     excerpt(&expected, &found)
                 ));
@@ -389,7 +418,7 @@ impl<S: Subject> World<'_, S> {
         for (index, vector) in ours.iter().zip(&vectors) {
             for (source, at) in joined.iter() {
                 let own = vector.timestamp(source);
-                if own == Some(at) || self.truth.is_forged(source) {
+                if own == Some(at) || !self.truth.is_told_by_vectors(source) {
                     continue;
                 }
                 // The original's replicas keep no evidence of superseded updates.
@@ -403,7 +432,9 @@ impl<S: Subject> World<'_, S> {
             }
             let replica = self.nodes[*index].replica.as_ref();
             let is_behind = replica.is_some_and(|replica| {
-                replica.updates_since(vector).any(|update| !self.truth.is_forged(update.source()))
+                replica
+                    .updates_since(vector)
+                    .any(|update| self.truth.is_told_by_vectors(update.source()))
             });
             if is_behind {
                 self.coverage.hit("state: unannounced update held");
@@ -516,7 +547,7 @@ impl<M: Model> Holder for Excused<'_, M> {
 }
 
 /// The first of these updates that a replica neither holds nor holds a superseder of, and that is not
-/// hidden or superseded by what is.
+/// hidden or superseded by what may be.
 fn first_lost<'t, S: Subject>(
     subject: &S,
     holder: &impl Holder,
@@ -529,7 +560,7 @@ fn first_lost<'t, S: Subject>(
     if missing.is_empty() {
         return None;
     }
-    let held = joined(holder.held().into_iter().chain(truth.hidden()));
+    let held = joined(holder.held().into_iter().chain(truth.doubtful()));
     let shown = subject.expected(&held);
     let shows_more = |missing: &[&Update]| {
         let mut with = [held.as_slice(), missing].concat();

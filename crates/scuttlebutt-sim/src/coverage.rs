@@ -29,6 +29,7 @@ pub const EXPECTED: &[&str] = &[
     "fault: disk lost what was not synced",
     "fault: disk set back",
     "fault: disk copied",
+    "fault: disk cloned",
     "fault: node lost for good",
     "fault: node lost while sending history",
     "fault: clock jumped ahead",
@@ -103,6 +104,8 @@ pub const EXPECTED: &[&str] = &[
     "state: unannounced update held",
     "state: identity contested",
     "state: identity renewed",
+    "state: written again",
+    "state: clock too far ahead to write",
 ];
 
 /// What happens in one run of four hundred or more.

@@ -94,6 +94,11 @@ impl SimulatedDisk {
         true
     }
 
+    /// A copy that nothing tells from this one.
+    pub(crate) fn twin(&self) -> Self {
+        Self { contents: self.contents.clone(), writing: None, earlier: None }
+    }
+
     /// A copy for another node, of the snapshot if there is one, under the fresh id that a store takes
     /// when it finds itself elsewhere.
     pub(crate) fn copy(&self, id: SourceId) -> Self {

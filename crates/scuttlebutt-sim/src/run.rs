@@ -126,6 +126,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     offer(&|s| s.faults.leave = None);
     offer(&|s| s.faults.set_back = None);
     offer(&|s| s.faults.copied = None);
+    offer(&|s| s.faults.cloned = None);
     offer(&|s| s.faults.loss = None);
     offer(&|s| s.faults.restart = None);
     offer(&|s| s.faults.half_open = None);

@@ -142,6 +142,9 @@ pub struct Faults {
     pub set_back: Option<f64>,
     /// A node stops and returns with a copy of another's disk, now or at an earlier time.
     pub copied: Option<f64>,
+    /// A node stops and returns with a copy of another's disk that nothing tells from the first, as
+    /// when a machine is cloned: both run, under one id.
+    pub cloned: Option<f64>,
 }
 
 impl Scenario {
@@ -192,6 +195,7 @@ impl Scenario {
             leave: rate(chance, 0.3),
             set_back: None,
             copied: None,
+            cloned: None,
         };
         let some = |chance: &mut Chance, share: f64| {
             if chance.happens(share) { chance.between(1, 1 + nodes as u64 / 4) as usize } else { 0 }
@@ -229,6 +233,8 @@ impl Scenario {
         if scenario.disks > 0.0 {
             scenario.faults.set_back = rate(chance, 0.4);
             scenario.faults.copied = rate(chance, 0.25);
+            // From a stream of its own, as above.
+            scenario.faults.cloned = rate(&mut Chance::from_seed(seed ^ 0xC10E_C10E), 0.25);
         }
         if chance.happens(0.3) {
             let low = chance.between(0, 50);

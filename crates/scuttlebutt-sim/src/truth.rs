@@ -6,17 +6,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scuttlebutt::{SourceId, Timestamp, Update, UpdateId};
 
+/// Updates, each side of a fork by itself.
+pub(crate) type Sides = BTreeMap<(UpdateId, String), Update>;
+
+pub(crate) fn side(update: Update) -> ((UpdateId, String), Update) {
+    ((update.id(), update.change().to_owned()), update)
+}
+
 /// All updates of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     by_source: BTreeMap<SourceId, BTreeMap<Timestamp, Update>>,
     /// Sources under whose id somebody else wrote as well.
     forged: BTreeSet<SourceId>,
+    /// Ids under which more than one honest node wrote: clones that had not heard of each other yet.
+    shared: BTreeSet<SourceId>,
     two_of_one_name: BTreeSet<UpdateId>,
     /// Updates whose writer forgot them and, before it heard of it, announced later ones; and what it
     /// wrote then with a clock behind them.
     hidden: BTreeMap<UpdateId, Vec<Update>>,
-    /// What a source signed under one name, and shows as it likes.
+    /// What was written under one name: by a source that shows what it likes, or by clones.
     forks: Vec<[Update; 2]>,
     /// Updates that the clock of one of the original's kind went past before it had what superseded them.
     skipped_by_originals: BTreeSet<UpdateId>,
@@ -32,11 +41,12 @@ impl Truth {
         self.newest = self.newest.max(Some(update.timestamp()));
         let updates = self.by_source.entry(update.source().clone()).or_default();
         let earlier = updates.insert(update.timestamp(), update.clone());
-        let is_first = earlier.is_none_or(|earlier| earlier == *update);
-        if !is_first {
-            self.two_of_one_name.insert(update.id());
+        let Some(earlier) = earlier.filter(|earlier| earlier != update) else { return true };
+        self.two_of_one_name.insert(update.id());
+        if earlier.change() != update.change() {
+            self.forks.push([earlier, update.clone()]);
         }
-        is_first
+        false
     }
 
     /// Whether two updates were made under this name.
@@ -103,6 +113,21 @@ impl Truth {
         self.forged.contains(source)
     }
 
+    /// Two honest nodes write under this id. What its entry in a vector says is then true of the one or of
+    /// the other; nothing that they write may be lost by it.
+    pub(crate) fn mark_shared(&mut self, source: &SourceId) {
+        self.shared.insert(source.clone());
+    }
+
+    pub(crate) fn is_shared(&self, source: &SourceId) -> bool {
+        self.shared.contains(source)
+    }
+
+    /// Whether what a vector says of this source says something of what is held.
+    pub(crate) fn is_told_by_vectors(&self, source: &SourceId) -> bool {
+        !self.is_forged(source) && !self.is_shared(source)
+    }
+
     /// The writer of this update was set back, and a later one of it is announced as if there was none
     /// between. Nobody who believes that asks for it.
     pub(crate) fn hide(&mut self, id: &UpdateId) {
@@ -118,7 +143,6 @@ impl Truth {
             self.add(side);
         }
         self.hidden.insert(sides[0].id(), sides.to_vec());
-        self.forks.push(sides.clone());
     }
 
     pub(crate) fn forks(&self) -> &[[Update; 2]] {
@@ -144,6 +168,12 @@ impl Truth {
     /// The updates that nobody may be held to have.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &Update> {
         self.hidden.values().flatten()
+    }
+
+    /// The updates that somebody may not be told of, for now or for good, though vectors say so; and with
+    /// them what they superseded.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = &Update> {
+        self.hidden().chain(self.shared.iter().flat_map(|source| self.of(source)))
     }
 
     pub(crate) fn is_hidden(&self, id: &UpdateId) -> bool {

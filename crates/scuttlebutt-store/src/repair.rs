@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::ReadableDatabase;
-use scuttlebutt::{Update, VersionVector};
+use scuttlebutt::{SourceId, Update, VersionVector};
 
 use crate::access::{Access, private};
 use crate::contained::guarded;
@@ -71,18 +71,47 @@ impl Store {
             return Ok(Repaired { kept, dropped, salvaged: false, original: None });
         }
         check_ours(&path, &remains, options)?;
-        let original = put_aside(dir, &path)?;
+        let original = put_aside(dir, &path, "damaged")?;
         finish(dir, options, remains, &original).inspect_err(|_| {
             let _ = fs::remove_file(&original);
         })
     }
 }
 
-/// Copies the damaged file to the first name that is free.
-fn put_aside(dir: &Path, path: &Path) -> Result<PathBuf, StoreError> {
-    let failed = |error| StoreError::io(path, "keeping the damaged file", error);
+impl Store {
+    /// Puts a new file in the place of this store's, which holds these updates under `id`, and what this one
+    /// was promised no more. Answers how many they are, and where the file is kept as it was.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the file is then as it was.
+    pub fn replace(
+        self,
+        id: SourceId,
+        updates: impl Iterator<Item = (u64, Update)>,
+    ) -> Result<(u64, PathBuf), StoreError> {
+        let path = self.path();
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let original = put_aside(dir, path, "replaced")?;
+        let meta = Meta::new(id, self.model());
+        let kept = place(dir, Existing::Replace, |draft| {
+            let (limits, vector) = (self.limits(), VersionVector::new());
+            write_file(draft, limits, Purpose::Use, meta, &vector, updates)
+        });
+        match kept {
+            Ok(kept) => Ok((kept, original)),
+            Err(error) => {
+                let _ = fs::remove_file(&original);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Copies the file to the first name that is free.
+fn put_aside(dir: &Path, path: &Path, why: &str) -> Result<PathBuf, StoreError> {
+    let failed = |error| StoreError::io(path, "keeping the file as it was", error);
     for number in 1..=DAMAGED_FILES_MAX {
-        let aside = dir.join(format!("{FILE_NAME}.damaged-{number}"));
+        let aside = dir.join(format!("{FILE_NAME}.{why}-{number}"));
         let mut options = OpenOptions::new();
         match private(options.write(true).create_new(true)).open(&aside) {
             Ok(mut copy) => {
@@ -99,7 +128,7 @@ fn put_aside(dir: &Path, path: &Path) -> Result<PathBuf, StoreError> {
             Err(error) => return Err(failed(error)),
         }
     }
-    Err(StoreError::Exists { path: dir.join(format!("{FILE_NAME}.damaged-{DAMAGED_FILES_MAX}")) })
+    Err(StoreError::Exists { path: dir.join(format!("{FILE_NAME}.{why}-{DAMAGED_FILES_MAX}")) })
 }
 
 /// Reads what there is, by the engine if it can, and from the bare pages if not. Nothing is written.

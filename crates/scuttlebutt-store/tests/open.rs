@@ -204,7 +204,7 @@ fn an_id_that_was_set_holds() {
     a.set("k", 1);
     a.save();
     a.store.set_id(source("B")).unwrap();
-    a.replica.renew_identity(source("B"));
+    a.replica.renew_identity(1_000.0, source("B"));
     a.set("k", 2);
     a.save();
     let vector = a.replica.version_vector();

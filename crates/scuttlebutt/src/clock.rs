@@ -5,10 +5,20 @@
 
 use crate::timestamp::Timestamp;
 
+/// Who gave a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// This replica, now or before it was read from a store.
+    Own,
+    Other,
+}
+
 /// Greater than every timestamp made or observed so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
     latest: Option<Timestamp>,
+    /// The latest of them that another writer gave.
+    others: Option<Timestamp>,
 }
 
 impl Clock {
@@ -26,9 +36,24 @@ impl Clock {
         Some(tick)
     }
 
-    /// Lifts the clock above a timestamp that was accepted from outside.
-    pub(crate) fn observe(&mut self, seen: Timestamp) {
+    /// Lifts the clock above a timestamp that was accepted.
+    pub(crate) fn observe(&mut self, seen: Timestamp, writer: Writer) {
         self.latest = self.latest.max(Some(seen));
+        if writer == Writer::Other {
+            self.others = self.others.max(Some(seen));
+        }
+    }
+
+    /// By how many milliseconds the next timestamp will be ahead of the wall clock.
+    pub(crate) fn lead_ms(&self, now_ms: f64) -> f64 {
+        let lead_ms = |latest: Timestamp| latest.as_millis() - now_ms;
+        self.latest.map(lead_ms).filter(|lead_ms| *lead_ms > 0.0).unwrap_or_default()
+    }
+
+    /// By how many milliseconds others have been ahead of what the wall clock shows now. They are not
+    /// accepted from far ahead; so if this is long, the wall clock was later before, and is behind now.
+    pub(crate) fn others_lead_ms(&self, now_ms: f64) -> f64 {
+        self.others.map_or(0.0, |latest| (latest.as_millis() - now_ms).max(0.0))
     }
 }
 
@@ -49,11 +74,23 @@ mod tests {
                     prop_assert!(Some(tick) > greatest);
                     greatest = Some(tick);
                 } else if let Ok(seen) = Timestamp::new(millis) {
-                    clock.observe(seen);
+                    clock.observe(seen, Writer::Other);
                     greatest = greatest.max(Some(seen));
                 }
             }
         }
+    }
+
+    #[test]
+    fn it_knows_whose_timestamps_are_ahead() {
+        let mut clock = Clock::default();
+        assert_eq!((clock.lead_ms(50.0), clock.others_lead_ms(50.0)), (0.0, 0.0));
+        clock.tick(1_000.0);
+        assert_eq!((clock.lead_ms(50.0), clock.others_lead_ms(50.0)), (950.0, 0.0));
+        clock.observe(Timestamp::new(500.0).unwrap(), Writer::Other);
+        clock.observe(Timestamp::new(700.0).unwrap(), Writer::Own);
+        assert_eq!((clock.lead_ms(50.0), clock.others_lead_ms(50.0)), (950.0, 450.0));
+        assert_eq!((clock.lead_ms(2_000.0), clock.others_lead_ms(600.0)), (0.0, 0.0));
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl Import {
         now_ms: f64,
         options: ImportOptions,
     ) -> Self {
-        let session = Session::new(replica, now_ms, SessionConfig::receive_only());
+        let session = Session::with_file(replica, now_ms, SessionConfig::receive_only());
         Self {
             session,
             options,

@@ -28,8 +28,8 @@ pub use model::{
 };
 pub use recent_sources::RecentSources;
 pub use replica::{
-    ChangeCursor, Changed, Changes, Draft, ForkProof, ForkProofError, LocalUpdateError, Outcome,
-    Question, Replica, Revision, SignError, SignedDraft, Signer, Ticket, Trust, Verifier,
+    Ahead, ChangeCursor, Changed, Changes, Draft, ForkProof, ForkProofError, LocalUpdateError,
+    Outcome, Question, Replica, Revision, SignError, SignedDraft, Signer, Ticket, Trust, Verifier,
 };
 pub use session::{
     CloseReason, Direction, InvalidMetadata, Metadata, Mode, PeerLag, Refusal, Session,

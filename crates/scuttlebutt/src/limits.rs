@@ -197,16 +197,21 @@ pub struct Limits {
     /// store, in milliseconds. Default 1 second. Updates never wait.
     pub store_delay_ms_max: u64,
 
-    /// How often a node takes a fresh source id because peers hold updates under its own that it does
-    /// not. Default 16. Each leaves an entry in everybody's version vector; beyond it the node keeps
-    /// its id and only warns. A replica that signs keeps its id, and waits as often for what peers hold
-    /// of it.
+    /// How often a replica takes a fresh source id because updates under its own came in that it did not
+    /// write. Default 16. Each leaves an entry in everybody's version vector; beyond it the replica keeps
+    /// its id, and what it writes spreads without being announced. As often a replica waits for what a
+    /// peer announces of it.
     pub identity_renewals_max: usize,
 
-    /// How long a replica that signs waits, without writing, for peers that announced writes of its own
-    /// which it does not hold, in milliseconds. Default 10 seconds. Shorter, and one that was set back
-    /// may write before it has heard what it wrote; longer, and a peer that lies can keep it from
-    /// writing longer.
+    /// How long a replica keeps a fresh id at least, in milliseconds. Default 10 seconds. Without
+    /// signatures anybody can contest an id by an update; meanwhile the replica writes on, and does not
+    /// announce it.
+    pub identity_renewal_wait_ms_min: f64,
+
+    /// How long a replica waits for peers that announced writes of its own which it does not hold, in
+    /// milliseconds. Default 10 seconds. Meanwhile it announces nothing that it writes, and one that
+    /// signs does not write. Shorter, and one that was set back may write before it has heard what it
+    /// wrote; longer, and a peer that lies can keep it from that longer.
     pub own_history_wait_ms_max: f64,
 
     /// Groups of promises that wait for the store to catch up. Default 64; further ones are merged
@@ -305,6 +310,7 @@ impl Default for Limits {
             subscription_batch_max: 256,
             store_delay_ms_max: 1_000,
             identity_renewals_max: 16,
+            identity_renewal_wait_ms_min: 10_000.0,
             own_history_wait_ms_max: 10_000.0,
             pending_promises_max: 64,
             waiting_updates_max: 1 << 16,

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod dump;
 pub(crate) mod emit;
 pub(crate) mod export;
+pub(crate) mod future;
 pub(crate) mod get;
 pub(crate) mod id;
 pub(crate) mod import;

@@ -7,6 +7,7 @@ use scuttlebutt_net::fresh_id;
 use scuttlebutt_store::{Options, Store, StoreError};
 
 use crate::cli::Repair;
+use crate::commands::future;
 use crate::control;
 use crate::data;
 use crate::exit::Failure;
@@ -23,7 +24,8 @@ pub(crate) async fn run(args: Repair) -> Result<(), Failure> {
     let at = dir.clone();
     let repaired =
         data::off_the_runtime(move || data::repair(&at, &Options::new(model, fresh_id())));
-    if !repaired.await?.map_err(|error| data::failure(&error))? {
+    let is_damaged = repaired.await?.map_err(|error| data::failure(&error))?;
+    if !is_damaged && !args.distrust_vector && args.rewrite_future.is_none() {
         print_result("nothing is damaged")?;
     }
     if args.distrust_vector {
@@ -32,7 +34,10 @@ pub(crate) async fn run(args: Repair) -> Result<(), Failure> {
             "{entries} promises forgotten: peers are asked for everything again"
         ))?;
     }
-    Ok(())
+    match args.rewrite_future {
+        Some(whose) => future::rewrite(&dir, whose, &args.key).await,
+        None => Ok(()),
+    }
 }
 
 /// What the file says, and where that is damaged, the user.

@@ -167,6 +167,9 @@ async fn write<M: Shown>(node: &Node<M>, model: &str, change: &str) -> Result<Va
     let written = node.update(change).await.map_err(|error| match &error {
         UpdateError::Refused(LocalUpdateError::Invalid(_)) => Answer::Invalid(error.to_string()),
         UpdateError::Refused(LocalUpdateError::Full(_)) => Answer::Refused(error.to_string()),
+        UpdateError::Refused(LocalUpdateError::ClockAhead { .. }) => {
+            Answer::Refused(format!("{error}, by `scuttlebutt repair --rewrite-future`"))
+        }
         error => failed(error),
     })?;
     Ok(json!({ "timestamp": written.timestamp().as_millis() }))

@@ -14,6 +14,20 @@ impl<S: Subject> World<'_, S> {
                 self.do_due(link, side);
             }
         }
+        for index in 0..self.nodes.len() {
+            let id = |world: &Self| world.nodes[index].replica.as_ref().map(|it| it.id().clone());
+            let before = id(self);
+            let renewed = self.renew_id_if_due(index);
+            if renewed.is_err() {
+                return Some(renewed);
+            }
+            if id(self) != before {
+                self.last_change_us = self.now_us;
+                if let Err(violation) = self.after_change(index) {
+                    return Some(Err(violation));
+                }
+            }
+        }
         if self.is_calm && self.is_settled() {
             for link in 0..self.links.len() {
                 self.end_session(link, 0);
@@ -84,7 +98,8 @@ impl<S: Subject> World<'_, S> {
         let is_stored = self.nodes.iter().all(|node| {
             node.replica.as_ref().is_none_or(|replica| replica.durable() == replica.head())
         });
-        !has_deliveries && is_quiet && is_stored && !is_waiting
+        let is_renewing = (0..self.nodes.len()).any(|index| self.is_renewal_near(index));
+        !has_deliveries && is_quiet && is_stored && !is_waiting && !is_renewing
     }
 
     /// Faults stop. Hostile peers are gone, everyone who can return does, the survivors are linked,

@@ -1,9 +1,10 @@
 //! Under which ids nodes write, and what happens to disks that makes an id doubtful: they are set back
 //! to earlier states, and copied.
 
-use scuttlebutt::{SourceId, Update, VersionVector};
+use scuttlebutt::{Limits, SourceId, Update};
 
-use super::{Event, Node, NodeKind, World};
+use super::{Checked, Event, Node, World, limits};
+use crate::disk::SimulatedDisk;
 use crate::subject::Subject;
 
 impl<S: Subject> World<'_, S> {
@@ -14,35 +15,56 @@ impl<S: Subject> World<'_, S> {
         SourceId::new(format!("n{index}.{}", node.ids_drawn)).expect("an id")
     }
 
-    /// A node hears what a peer announces.
-    pub(super) fn hear(&mut self, index: usize, vector: &VersionVector) {
+    /// Something came in at a node, or is about to be written: it takes a fresh id if it has to.
+    pub(super) fn renew_id_if_due(&mut self, index: usize) -> Checked {
         let now_ms = self.wall_ms(index);
-        let Some(replica) = &mut self.nodes[index].replica else { return };
-        if replica.is_identity_disputed_by(vector, now_ms) {
-            self.renew_id(index);
-        } else {
-            replica.confirm_identity();
+        let due = self.nodes[index].replica.as_ref().is_some_and(|it| it.is_renewal_due(now_ms));
+        if !due {
+            return Ok(());
         }
-    }
-
-    /// From now on a node writes under a fresh id, as far as it may still change.
-    pub(super) fn renew_id(&mut self, index: usize) {
-        if self.nodes[index].kind == NodeKind::Original {
-            return;
-        }
-        let Some(left) = self.nodes[index].renewals_left.checked_sub(1) else {
-            self.coverage.hit("state: no identity left");
-            return;
-        };
         let id = self.fresh_id(index);
         self.coverage.hit("state: identity renewed");
         self.note(format_args!("node {index} writes as {id} from now on"));
         let node = &mut self.nodes[index];
-        node.renewals_left = left;
         node.ids.insert(id.clone());
-        if let Some(replica) = &mut node.replica {
-            replica.renew_identity(id);
+        let Some(replica) = &mut node.replica else { return Ok(()) };
+        let (contested, begin) = (replica.id().clone(), replica.head());
+        let again = replica.renew_identity(now_ms, id);
+        if again.len() > 1 {
+            self.coverage.hit("state: written again");
+            // What is written again stands for them. Nobody who lacks the first writing is told of it.
+            self.hide_writes_of_this_life(index, &contested);
         }
+        for (position, update) in (begin..).zip(&again) {
+            self.wrote(index, position, update)?;
+        }
+        again.last().map_or(Ok(()), |last| self.check_effect(index, last))
+    }
+
+    /// Others may believe that what a node wrote in this life under an id does not exist.
+    fn hide_writes_of_this_life(&mut self, index: usize, id: &SourceId) {
+        for update in self.nodes[index].written.iter().filter(|update| update.source == *id) {
+            self.truth.hide(update);
+        }
+    }
+
+    /// A node whose id another has as well stops before it heard of it: what it wrote in this life it
+    /// will not write again.
+    pub(super) fn hide_if_shared(&mut self, index: usize) {
+        let id = self.nodes[index].replica.as_ref().map(|replica| replica.id().clone());
+        if let Some(id) = id.filter(|id| self.truth.is_shared(id)) {
+            self.coverage.hit("state: shared id kept to the end");
+            self.hide_writes_of_this_life(index, &id);
+        }
+    }
+
+    /// Whether a node is about to take a fresh id.
+    pub(super) fn is_renewal_near(&self, index: usize) -> bool {
+        let Limits { identity_renewal_wait_ms_min, own_history_wait_ms_max, .. } = limits();
+        let wait_ms = identity_renewal_wait_ms_min.max(own_history_wait_ms_max);
+        let soon_ms = self.wall_ms(index) + wait_ms;
+        let is_due = |it: &scuttlebutt::Replica<S::Model>| it.is_renewal_due(soon_ms);
+        self.nodes[index].replica.as_ref().is_some_and(is_due)
     }
 
     /// An update was written. The clock of a node that was set back may be behind what it forgot, if it
@@ -52,8 +74,9 @@ impl<S: Subject> World<'_, S> {
     pub(super) fn add_to_truth(&mut self, index: usize, update: &Update) {
         if !self.truth.add(update) {
             self.coverage.hit("state: one name, two updates");
-            self.truth.mark_forged(update.source());
-            self.is_tainted = true;
+            self.truth.mark_shared(update.source());
+            // The original's keep the side that comes first.
+            self.is_tainted |= self.scenario.originals > 0;
         }
         let mut forgotten = self.nodes[index].forgotten.iter();
         if forgotten.any(|id| id.source == *update.source() && id.timestamp > update.timestamp()) {
@@ -95,6 +118,25 @@ impl<S: Subject> World<'_, S> {
         let node = &mut self.nodes[to];
         node.disk = Some(copy);
         node.ids.clear();
+        node.acknowledged.clear();
+        node.forgotten.clear();
+        self.plan_restart(to);
+    }
+
+    /// A node stops, and returns with a copy of another's disk that passes for that one: both write under
+    /// one id until they hear of it.
+    pub(super) fn clone_disk(&mut self, from: usize, to: usize) {
+        let Some(twin) = self.nodes[from].disk.as_ref().map(SimulatedDisk::twin) else { return };
+        self.coverage.hit("fault: disk cloned");
+        self.mark(
+            "disk cloned",
+            format_args!("node {to} stops, and gets a clone of node {from}'s disk"),
+        );
+        self.stop(to);
+        self.truth.mark_shared(twin.id());
+        let node = &mut self.nodes[to];
+        node.ids = [twin.id().clone()].into();
+        node.disk = Some(twin);
         node.acknowledged.clear();
         node.forgotten.clear();
         self.plan_restart(to);

@@ -29,7 +29,7 @@ use crate::scenario::{Scenario, Topology};
 use crate::subject::Subject;
 use crate::timeline::Timeline;
 use crate::trace::Trace;
-use crate::truth::Truth;
+use crate::truth::{Sides, Truth};
 
 /// A rule was broken: what was found, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +88,8 @@ pub(crate) struct Node<M> {
     /// Under which ids it has written, as far as its disk goes back.
     pub(crate) ids: BTreeSet<SourceId>,
     ids_drawn: u64,
-    /// How often it may still take a fresh id in this life.
-    renewals_left: usize,
-    /// Under which ids it has written in this life.
-    pub(crate) written_as: BTreeSet<SourceId>,
+    /// What it has written in this life.
+    pub(crate) written: Vec<UpdateId>,
     /// Own updates that it forgot when its disk was set back.
     pub(crate) forgotten: BTreeSet<UpdateId>,
     pub(crate) cursor: ChangeCursor,
@@ -105,7 +103,7 @@ pub(crate) struct Node<M> {
     /// The updates on which it waits for a verdict.
     pub(crate) asked: BTreeMap<Ticket, Update>,
     /// Everything that ever waited in this life.
-    pub(crate) heard_of: BTreeMap<UpdateId, Update>,
+    pub(crate) heard_of: Sides,
     /// What it was told to trust in this life.
     pub(crate) trusted: BTreeSet<UpdateId>,
     /// Sources whose keys it cannot look up, until when.
@@ -187,6 +185,7 @@ enum Fault {
     Move,
     SetBack,
     Copy,
+    Clone,
 }
 
 /// The cluster.
@@ -207,6 +206,8 @@ pub(crate) struct World<'s, S: Subject> {
     keeps_account: bool,
     pub(crate) is_calm: bool,
     pub(crate) calm_since_us: u64,
+    /// What was written since, under fresh ids.
+    pub(crate) late: Sides,
     pub(crate) last_change_us: u64,
     /// A transfer of a peer without promises broke off, or somebody lied: what vectors say is no
     /// longer what this implementation alone answers for.
@@ -245,8 +246,9 @@ pub(crate) fn limits() -> Limits {
         digest_wait_ms_max: 5_000.0,
         // So little that histories are marked, and say how far they got.
         mark_bytes_min: 300,
-        // So few that they are used up.
-        identity_renewals_max: 3,
+        // So short that it passes.
+        identity_renewal_wait_ms_min: 300.0,
+        own_history_wait_ms_max: 1_000.0,
         // So few that they are reached.
         waiting_updates_max: 120,
         waiting_updates_per_source_max: 40,
@@ -294,8 +296,7 @@ impl<'s, S: Subject> World<'s, S> {
                 is_lost: false,
                 ids: BTreeSet::new(),
                 ids_drawn: 0,
-                renewals_left: 0,
-                written_as: BTreeSet::new(),
+                written: Vec::new(),
                 forgotten: BTreeSet::new(),
                 cursor: ChangeCursor::default(),
                 emitted: BTreeSet::new(),
@@ -303,7 +304,7 @@ impl<'s, S: Subject> World<'s, S> {
                 greatest: None,
                 acknowledged: Vec::new(),
                 asked: BTreeMap::new(),
-                heard_of: BTreeMap::new(),
+                heard_of: Sides::new(),
                 trusted: BTreeSet::new(),
                 out_of_reach: BTreeMap::new(),
                 unread: Vec::new(),
@@ -323,6 +324,7 @@ impl<'s, S: Subject> World<'s, S> {
             keeps_account,
             is_calm: false,
             calm_since_us: 0,
+            late: Sides::new(),
             last_change_us: 0,
             // Who passes the original's protocol on vouches for each line by passing it on, also for
             // those of a source that keeps no order.
@@ -362,6 +364,7 @@ impl<'s, S: Subject> World<'s, S> {
             (Fault::Move, is_changing.then_some(300.0)),
             (Fault::SetBack, faults.set_back),
             (Fault::Copy, faults.copied),
+            (Fault::Clone, faults.cloned),
         ] {
             if let Some(every) = every {
                 world.plan_fault(fault, every);

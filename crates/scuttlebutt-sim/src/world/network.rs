@@ -320,8 +320,8 @@ impl<S: Subject> World<'_, S> {
         };
         if !was_contested && replica.is_identity_contested() {
             self.coverage.hit("state: identity contested");
-            self.renew_id(index);
         }
+        self.renew_id_if_due(index)?;
         self.ask(index);
         self.take_events(link, to);
         let has_changed = has_changed(self.nodes[index].replica.as_ref());
@@ -395,7 +395,6 @@ impl<S: Subject> World<'_, S> {
         // A line, and a pack before it.
         let most = limits().line_bytes_max + (64 << 10);
         assert!(buffered <= most, "a session holds {buffered} bytes");
-        let mut heard = Vec::new();
         while let Some(event) = session.next_event() {
             let name = match &event {
                 SessionEvent::Synced => "session: synced",
@@ -416,17 +415,10 @@ impl<S: Subject> World<'_, S> {
                 SessionEvent::Refused { refusal: Refusal::ClockSkew { .. }, .. } => {
                     continue;
                 }
-                SessionEvent::DigestReceived { vector, .. } => {
-                    heard.push(vector.clone());
-                    continue;
-                }
                 // The tally counts the others.
                 _ => continue,
             };
             self.coverage.hit(name);
-        }
-        for vector in heard {
-            self.hear(self.links[link].nodes[side], &vector);
         }
     }
 }

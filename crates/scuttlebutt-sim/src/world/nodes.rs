@@ -1,11 +1,12 @@
 //! What nodes do: start, stop, write, and keep on disk what they must not forget.
 
-use scuttlebutt::{Direction, LocalUpdateError, Replica, VersionVector};
+use scuttlebutt::{Direction, LocalUpdateError, Replica, Update, VersionVector};
 use scuttlebutt_store::{Batch, StoreLimits};
 
 use super::{Checked, Event, NodeKind, World, limits, limits_of};
 use crate::original::Original;
 use crate::subject::Subject;
+use crate::truth::side;
 
 /// So few that catching up takes several batches.
 pub(crate) const BATCH_UPDATES_MAX: usize = 64;
@@ -24,9 +25,8 @@ impl<S: Subject> World<'_, S> {
         let node = &mut self.nodes[index];
         node.life += 1;
         node.is_rest_planned = false;
-        node.renewals_left = limits().identity_renewals_max;
         node.ids.insert(id.clone());
-        node.written_as.clear();
+        node.written.clear();
         node.checked = VersionVector::new();
         node.emitted.clear();
         node.greatest = None;
@@ -41,6 +41,9 @@ impl<S: Subject> World<'_, S> {
         let life = (index as u64) << 32 | self.nodes[index].life;
         let mut replica = self.with_verifier(replica).in_life(life);
         let node = &mut self.nodes[index];
+        if node.kind != NodeKind::Original {
+            replica.may_renew_identity();
+        }
         if let Some(disk) = &node.disk {
             disk.load(&mut replica);
             node.greatest = disk.updates().map(scuttlebutt::Update::timestamp).max();
@@ -83,6 +86,7 @@ impl<S: Subject> World<'_, S> {
                 self.cut(link);
             }
         }
+        self.hide_if_shared(index);
         let node = &mut self.nodes[index];
         node.original = None;
         let Some(replica) = node.replica.take() else { return };
@@ -119,23 +123,40 @@ impl<S: Subject> World<'_, S> {
                 }
                 continue;
             }
-            let Some(replica) = &mut node.replica else { return Ok(()) };
+            self.renew_id_if_due(index)?;
+            let Some(replica) = &mut self.nodes[index].replica else { return Ok(()) };
+            let position = replica.head();
             match replica.local_update(now_ms, change) {
                 Ok(update) => {
-                    if node.disk.is_some() {
-                        node.unstored.push((replica.head() - 1, update.id()));
-                    }
-                    node.written_as.insert(update.source().clone());
-                    self.note(format_args!("node {index} writes {update:?}"));
-                    self.check_local_write(index, &update)?;
-                    self.add_to_truth(index, &update);
+                    self.wrote(index, position, &update)?;
+                    self.check_effect(index, &update)?;
+                }
+                Err(LocalUpdateError::ClockAhead { .. }) => {
+                    self.check_clock_is_ahead(index, now_ms)?;
+                    self.coverage.hit("state: clock too far ahead to write");
                 }
                 // It has no room, and says so.
-                Err(LocalUpdateError::Full(_)) if node.tight.is_some() => {}
+                Err(LocalUpdateError::Full(_)) if self.nodes[index].tight.is_some() => {}
                 Err(error) => return self.violation(format!("a local write was refused: {error}")),
             }
         }
         self.after_change(index)
+    }
+
+    /// A node wrote something.
+    pub(super) fn wrote(&mut self, index: usize, position: u64, update: &Update) -> Checked {
+        let node = &mut self.nodes[index];
+        if node.disk.is_some() {
+            node.unstored.push((position, update.id()));
+        }
+        node.written.push(update.id());
+        if self.is_calm {
+            self.late.extend([side(update.clone())]);
+        }
+        self.note(format_args!("node {index} writes {update:?}"));
+        self.check_local_write(index, update)?;
+        self.add_to_truth(index, update);
+        Ok(())
     }
 
     /// What follows from a change of a node's replica.

@@ -23,6 +23,7 @@ impl<S: Subject> World<'_, S> {
             Fault::Leave => faults.leave,
             Fault::SetBack => faults.set_back,
             Fault::Copy => faults.copied,
+            Fault::Clone => faults.cloned,
             Fault::Move => Some(300.0),
         };
         self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
@@ -64,7 +65,7 @@ impl<S: Subject> World<'_, S> {
                 self.stop(node);
                 self.plan_restart(node);
             }
-            Fault::SetBack | Fault::Copy => {
+            Fault::SetBack | Fault::Copy | Fault::Clone => {
                 // One of the original's kind does not know that this can happen.
                 let ours = |node: &usize| self.nodes[*node].kind == NodeKind::Ours;
                 let ours: Vec<usize> = running.into_iter().filter(ours).collect();
@@ -76,7 +77,8 @@ impl<S: Subject> World<'_, S> {
                 let (from, to) = (*self.chance.pick(&with_disk), *self.chance.pick(&ours));
                 match fault {
                     Fault::SetBack => self.set_back(from),
-                    _ if from != to => self.copy_disk(from, to),
+                    Fault::Copy if from != to => self.copy_disk(from, to),
+                    Fault::Clone if from != to => self.clone_disk(from, to),
                     _ => {}
                 }
             }

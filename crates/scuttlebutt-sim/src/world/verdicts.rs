@@ -6,6 +6,7 @@ use scuttlebutt::{Replica, SourceId, Ticket, Trust, Update, Verifier};
 
 use super::{Checked, Event, World};
 use crate::subject::Subject;
+use crate::truth::side;
 
 /// With so many verdicts due, a node reads no further.
 pub(crate) const UNJUDGED_MAX: usize = 20;
@@ -44,7 +45,7 @@ impl<S: Subject> World<'_, S> {
             let is_new = self.nodes[index].asked.insert(question.ticket, question.update.clone());
             if self.is_genuine(&question.update) {
                 let update = question.update.clone();
-                self.nodes[index].heard_of.insert(update.id(), update);
+                self.nodes[index].heard_of.extend([side(update)]);
             }
             if !self.is_calm && is_new.is_none() && self.chance.happens(verdicts.out_of_reach) {
                 let until_us = self.now_us + self.chance.between(1_000, 3_000_000);
@@ -119,8 +120,8 @@ impl<S: Subject> World<'_, S> {
         }
         if !was_contested && replica.is_identity_contested() {
             self.coverage.hit("state: identity contested");
-            self.renew_id(index);
         }
+        self.renew_id_if_due(index)?;
         self.last_change_us = self.now_us;
         self.settle(index);
         self.ask(index);

@@ -88,9 +88,10 @@ impl<M: Model> Replica<M> {
     /// # Errors
     /// [`LocalUpdateError`], as far as it can be told before there is a signature.
     pub fn draft(&mut self, now_ms: f64, change: &Change) -> Result<Draft, LocalUpdateError> {
-        if self.own_history.is_awaited(now_ms) {
+        if self.awaits_own_history(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
+        self.check_clock(now_ms)?;
         if let Some(signer) = &self.signer
             && *signer.id() != self.id
         {
@@ -107,6 +108,38 @@ impl<M: Model> Replica<M> {
         Ok(Draft { update, signer: self.signer.clone() })
     }
 
+    /// By how many milliseconds the timestamp of the next write will be ahead of the wall clock, if that
+    /// is more than peers accept ([`Limits::clock_skew_ms_max`](crate::Limits::clock_skew_ms_max)): a
+    /// peer whose clock agrees with `now_ms` puts everything off that this replica writes. So either the
+    /// wall clock is behind now, or it was ahead when the newest update was written.
+    ///
+    /// ```
+    /// use scuttlebutt::{LocalUpdateError, LwwMap, Replica, SourceId};
+    ///
+    /// const YEAR_MS: f64 = 365.0 * 24.0 * 3_600_000.0;
+    /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
+    /// replica.local_update(100.0 + YEAR_MS, LwwMap::set("k", &1)?)?;
+    /// assert_eq!(replica.clock_lead_ms(100.0), Some(YEAR_MS));
+    /// let refused = replica.local_update(100.0, LwwMap::set("k", &2)?);
+    /// assert_eq!(refused, Err(LocalUpdateError::ClockAhead { lead_ms: YEAR_MS }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clock_lead_ms(&self, now_ms: f64) -> Option<f64> {
+        let lead_ms = self.clock.lead_ms(now_ms);
+        (lead_ms > self.limits.clock_skew_ms_max).then_some(lead_ms)
+    }
+
+    /// Refuses to write what peers would put off for long, unless it shows that the wall clock is what is
+    /// wrong: then they will not.
+    fn check_clock(&self, now_ms: f64) -> Result<(), LocalUpdateError> {
+        let is_clock_behind = self.clock.others_lead_ms(now_ms) > self.limits.clock_skew_ms_max;
+        // A clock that reads nonsense says nothing about the past.
+        match self.clock_lead_ms(now_ms).filter(|_| now_ms > 0.0 && !is_clock_behind) {
+            Some(lead_ms) => Err(LocalUpdateError::ClockAhead { lead_ms }),
+            None => Ok(()),
+        }
+    }
+
     /// The second half of a [`local_update`](Self::local_update): applies a draft of this replica's own.
     /// What was accepted from elsewhere since it was drafted may be later, and supersede it.
     ///
@@ -118,7 +151,7 @@ impl<M: Model> Replica<M> {
         now_ms: f64,
         SignedDraft(update): SignedDraft,
     ) -> Result<Update, LocalUpdateError> {
-        if self.own_history.is_awaited(now_ms) {
+        if self.awaits_own_history(now_ms) {
             return Err(LocalUpdateError::OwnHistoryAwaited);
         }
         self.tell_time(now_ms);

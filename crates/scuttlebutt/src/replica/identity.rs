@@ -4,10 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Link, Replica, Source};
+use super::{Link, Replica, Source, SourceIndex};
+use crate::clock::Writer;
 use crate::limits::Limits;
-use crate::model::Model;
+use crate::model::{Model, Verdict};
 use crate::source::SourceId;
+use crate::timestamp::Timestamp;
+use crate::update::{Change, Update};
 use crate::version_vector::VersionVector;
 
 /// Whether own writes are to be given back by peers before more are made.
@@ -41,25 +44,48 @@ impl OwnHistory {
         }
     }
 
-    fn received_from(&mut self, link: Link) {
+    /// Answers whether it was waited for in particular.
+    fn received_from(&mut self, link: Link) -> bool {
         self.is_awaited_from_anyone = false;
-        self.awaited_from.remove(&link);
+        self.awaited_from.remove(&link)
     }
 }
 
 impl<M: Model> Replica<M> {
     /// Whether updates under this replica's own id came in from outside that it did not hold: it
-    /// lost some of its writes, or another replica uses the same id. They were accepted; until a
-    /// peer promises them complete, writes of this replica spread but are not announced.
-    /// [`is_identity_disputed_by`](Self::is_identity_disputed_by) tells it earlier.
+    /// lost some of its writes, or another replica uses the same id. They were accepted. Until it takes
+    /// a [fresh id](Self::renew_identity), or a peer promises them complete, writes of this replica
+    /// spread but are not announced.
     pub fn is_identity_contested(&self) -> bool {
-        self.returned.is_some()
+        self.returned.is_some() || self.is_id_shared
+    }
+
+    /// From now on answers [`is_renewal_due`](Self::is_renewal_due): for a replica whose id was drawn, so
+    /// that another one is as good, and whose owner does draw one. Others keep theirs, and wait until
+    /// a peer has promised that what came in under it is all there is.
+    pub fn may_renew_identity(&mut self) {
+        self.is_id_drawn = self.signer.is_none();
+    }
+
+    /// Whether this replica, which [may](Self::may_renew_identity), is to take a
+    /// [fresh id](Self::renew_identity) now: the one it has is [contested](Self::is_identity_contested),
+    /// by updates and not by what a peer claims. Not before [`Limits::identity_renewal_wait_ms_min`](crate::Limits::identity_renewal_wait_ms_min) have passed since
+    /// it took the last one, and [`Limits::identity_renewals_max`](crate::Limits::identity_renewals_max) times at most: without
+    /// signatures anybody can contest an id. To be asked whenever something came in, or is written.
+    pub fn is_renewal_due(&self, now_ms: f64) -> bool {
+        let since_ms = (now_ms - self.renewed_at_ms).abs();
+        self.is_identity_contested()
+            && self.is_id_drawn
+            && self.renewals < self.limits.identity_renewals_max
+            // What is still to come may be as old as what came: first all of it.
+            && !self.own_history.is_awaited(now_ms)
+            && since_ms >= self.limits.identity_renewal_wait_ms_min
     }
 
     /// Whether what a peer announces, `vector`, shows that others hold updates under this replica's
     /// own id that it does not: it was set back to an earlier state of its store, or another replica
-    /// uses the same id. Then it should go on under a [fresh one](Self::renew_identity). `now_ms` is the
-    /// wall clock: a claim from further ahead than [`Limits::clock_skew_ms_max`](crate::Limits::clock_skew_ms_max) cannot be true, and
+    /// uses the same id. It is a claim, and decides nothing: the updates themselves do, which an honest
+    /// peer is about to send. `now_ms` is the wall clock: a claim from further ahead than [`Limits::clock_skew_ms_max`](crate::Limits::clock_skew_ms_max) cannot be true, and
     /// counts for nothing.
     ///
     /// Of a replica that sends only what is durable nobody can honestly claim more than it holds.
@@ -118,13 +144,14 @@ impl<M: Model> Replica<M> {
     }
 
     /// Ends the [doubt](Self::doubt_identity): announces what was written meanwhile, as far as it is
-    /// durable, and what will be. Call it when a peer has announced what it holds and
-    /// [does not dispute](Self::is_identity_disputed_by) the id.
+    /// durable, and what will be. [`Session`](crate::Session)s do it when a peer has announced what it
+    /// holds and [does not dispute](Self::is_identity_disputed_by) the id, or has sent its history and
+    /// nothing in it contests the id.
     pub fn confirm_identity(&mut self) {
         if self.is_doubted_for_good {
             return;
         }
-        if std::mem::take(&mut self.is_identity_doubted) && self.returned.is_none() {
+        if std::mem::take(&mut self.is_identity_doubted) && !self.is_identity_contested() {
             self.credit_own();
         }
     }
@@ -173,16 +200,71 @@ impl<M: Model> Replica<M> {
         self.signer.is_some() && (waits || self.returned.is_some())
     }
 
-    /// A peer announced `vector`, and will send what it holds beyond ours.
-    pub(crate) fn history_announced(&mut self, link: Link, now_ms: f64, vector: &VersionVector) {
-        if self.signer.is_some() && self.is_identity_disputed_by(vector, now_ms) {
-            self.own_history.await_from(link, now_ms, &self.limits);
+    /// Whether nothing may be written.
+    pub(super) fn awaits_own_history(&self, now_ms: f64) -> bool {
+        match self.signer {
+            Some(_) => self.own_history.is_awaited(now_ms),
+            None => self.own_history.is_awaited_from_anyone,
         }
     }
 
-    /// A peer has sent what it held beyond ours.
+    /// A peer announced `vector`. Where it claims writes of this replica that are not here, it is asked
+    /// by our own digest, and is given the time to send them, if it `brings` anything; a peer that
+    /// `is_present` and claims nothing of the kind ends the doubt.
+    pub(crate) fn peer_announced(
+        &mut self,
+        link: Link,
+        now_ms: f64,
+        vector: &VersionVector,
+        brings: bool,
+        is_present: bool,
+    ) {
+        if self.is_identity_disputed_by(vector, now_ms) {
+            if brings {
+                self.own_history.await_from(link, now_ms, &self.limits);
+            }
+        } else if is_present && !self.own_history.is_awaited(now_ms) {
+            self.confirm_identity();
+        }
+    }
+
+    /// A peer has sent what it held beyond ours. If it had claimed writes of this replica, they were
+    /// among it, or there are none.
     pub(crate) fn history_received(&mut self, link: Link) {
-        self.own_history.received_from(link);
+        if self.own_history.received_from(link) && self.own_history.awaited_from.is_empty() {
+            self.confirm_identity();
+        }
+    }
+
+    /// An update under our own id came in from outside.
+    pub(super) fn own_came_in(
+        &mut self,
+        own: Option<SourceIndex>,
+        timestamp: Timestamp,
+        took_effect: bool,
+    ) {
+        let announced = |index| self.sources.get(index).announced();
+        if own.and_then(announced) >= Some(timestamp) {
+            // Written here and superseded, most likely: a peer that is behind sent it round. But if
+            // nothing here supersedes it, it was not written here.
+            if took_effect {
+                self.id_is_shared();
+            }
+            return;
+        }
+        if self.returned.is_none() {
+            self.withhold_own();
+        }
+        self.returned = self.returned.max(Some(timestamp));
+    }
+
+    /// Somebody else writes under our own id. With a key that may be a fork, for which the key's holder has
+    /// to answer.
+    pub(super) fn id_is_shared(&mut self) {
+        if self.is_id_drawn {
+            self.withhold_own();
+            self.is_id_shared = true;
+        }
     }
 
     /// Own writes that wait to be durable are not announced by that: there may be others before them
@@ -197,34 +279,86 @@ impl<M: Model> Replica<M> {
     /// Nobody else writes under this id, so what we hold of it is all there is, unless there are signs
     /// that it is not.
     pub(super) fn announce_own(&mut self) {
-        if self.returned.is_none() && !self.is_identity_doubted && !self.waiting.has(&self.id) {
+        let is_ours_alone = !self.is_identity_contested() && !self.waiting.has(&self.id);
+        if !self.is_identity_doubted && is_ours_alone {
             self.credit_own();
         }
     }
 
-    /// From now on writes as `id`, which must be new. For a replica that finds out that others hold
-    /// writes under its id which it does not: see [`is_identity_contested`](Self::is_identity_contested).
+    /// From now on writes as `id`, which must be new: for a replica whose id is
+    /// [contested](Self::is_identity_contested). Answers what it wrote anew, if the id was.
+    ///
+    /// Whoever shares the old id may have announced writes of its own as if ours before them did not
+    /// exist, and who believes that never asks for ours. So what this replica wrote since it was made or
+    /// read from a store, and nothing supersedes, is written again under the fresh id, in its order and
+    /// at the time of `now_ms`. The last of it is written under the old id once more before: that tells
+    /// the other, whatever it has announced. A log of events shows such events again. What exceeds a
+    /// bound stays as it was.
     ///
     /// ```
     /// use scuttlebutt::{LwwMap, Replica, SourceId, Update};
     ///
     /// let mut replica = Replica::new(SourceId::new("A")?, LwwMap::new());
-    /// replica.remote_update(100.0, Update::from_json(r#"[["k",1],50,"A"]"#)?);
-    /// assert!(replica.is_identity_contested());
+    /// replica.may_renew_identity();
+    /// replica.local_update(100.0, LwwMap::set("j", &1)?)?;
+    /// replica.remote_update(200.0, Update::from_json(r#"[["k",2],150,"A"]"#)?);
+    /// assert!(replica.is_renewal_due(200.0));
     ///
-    /// replica.renew_identity(SourceId::new("B")?);
+    /// let again = replica.renew_identity(200.0, SourceId::new("B")?);
     /// assert!(!replica.is_identity_contested());
-    /// replica.local_update(200.0, LwwMap::set("k", &2)?)?;
-    /// assert_eq!(replica.version_vector().len(), 1, "of what A wrote nobody has promised all");
+    /// assert_eq!(again.iter().map(|update| update.id().to_string()).collect::<Vec<_>>(), [
+    ///     "A@200",
+    ///     "B@200.00000000000003",
+    /// ]);
+    /// assert_eq!(replica.model().to_json(), r#"{"j":1,"k":2}"#);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn renew_identity(&mut self, id: SourceId) {
+    pub fn renew_identity(&mut self, now_ms: f64, id: SourceId) -> Vec<Update> {
+        // What is signed says who wrote it, and stays.
+        if !self.is_identity_contested() || self.signer.is_some() {
+            self.write_as(id);
+            return Vec::new();
+        }
+        self.renewals += 1;
+        self.renewed_at_ms = now_ms;
+        let changes = self.written_in_this_life();
+        let farewell = changes.last().cloned();
+        let farewell = farewell.and_then(|change| self.local_update(now_ms, change).ok());
+        self.write_as(id);
+        let again = changes.into_iter().map_while(|change| self.local_update(now_ms, change).ok());
+        farewell.into_iter().chain(again).collect()
+    }
+
+    /// The changes of this replica's own that it made since it was made or read from a store, under the
+    /// id that it has, and that count, in their order.
+    fn written_in_this_life(&mut self) -> Vec<Change> {
+        let Some(own) = self.sources.find(&self.id) else { return Vec::new() };
+        let slots: Vec<_> = self.sources.get(own).after(None).collect();
+        let held = slots.into_iter().filter_map(|slot| self.log.get(slot.position()));
+        let written = held.filter(|entry| entry.via == Link::LOCAL && entry.is_live());
+        let updates: Vec<Update> = written.map(|entry| entry.update.clone()).collect();
+        let mut counts = |update: &Update| {
+            // Of the sides of a fork the log does not know which of them count: the model does.
+            !self.forks.has((own, update.timestamp()))
+                || matches!(self.model.apply(update).0, Verdict::Kept { .. })
+        };
+        let changes = updates.iter().filter(|update| counts(update));
+        changes.map(|update| Change::from_canonical(update.change().to_owned())).collect()
+    }
+
+    pub(super) fn writer_of(&self, update: &Update) -> Writer {
+        if *update.source() == self.id { Writer::Own } else { Writer::Other }
+    }
+
+    /// From now on writes as `id`.
+    pub(super) fn write_as(&mut self, id: SourceId) {
         if self.returned.is_none() {
             self.withhold_own();
         }
         self.id = id;
         self.own_history = OwnHistory::default();
         self.returned = None;
+        self.is_id_shared = false;
         self.is_identity_doubted = self.is_doubted_for_good;
     }
 }

@@ -29,8 +29,8 @@ impl<M: Model> Replica<M> {
         let number = self.sources.find(update.source());
         let is_fork = match self.known_by(number, &update) {
             Known::No => false,
-            Known::OtherChange(_) if self.verifier.is_some() => true,
-            Known::Same | Known::OtherChange(_) => return Outcome::Stale,
+            Known::OtherChange(_) => true,
+            Known::Same => return Outcome::Stale,
         };
         self.ages.note(self.log.head(), now_ms, self.limits.unpromised_wait_ms_max);
         let accept_at_ms = update.timestamp().as_millis() - self.limits.clock_skew_ms_max;
@@ -40,7 +40,12 @@ impl<M: Model> Replica<M> {
         if let Err(exceeded) = self.check_room(&update, number) {
             return Outcome::Full(exceeded);
         }
-        let Some(verifier) = &self.verifier else { return self.take_in(update, number, None, via) };
+        let Some(verifier) = &self.verifier else {
+            return match is_fork {
+                true => self.accept(update, via),
+                false => self.take_in(update, number, None, via),
+            };
+        };
         if let Some(ticket) = self.waiting.find(&update) {
             return Outcome::Waiting(ticket);
         }
@@ -72,6 +77,9 @@ impl<M: Model> Replica<M> {
         if !self.forks.have_room_for(&update, &self.limits)
             && let Some(proof) = proof
         {
+            if *update.source() == self.id {
+                self.id_is_shared();
+            }
             return Outcome::Forked { proof, is_kept: false };
         }
         if let Err(exceeded) = self.check_room(&update, number) {
@@ -95,18 +103,12 @@ impl<M: Model> Replica<M> {
             Merged::Kept => Outcome::Applied,
             Merged::Superseded => Outcome::Superseded,
         };
-        self.clock.observe(update.timestamp());
-        // What the announced entry covers was written here and is superseded: a peer that is behind
-        // sent it round.
-        if *update.source() == self.id
-            && !known.is_some_and(|index| {
-                self.sources.get(index).announced() >= Some(update.timestamp())
-            })
-        {
-            if self.returned.is_none() {
-                self.withhold_own();
+        self.clock.observe(update.timestamp(), self.writer_of(&update));
+        if *update.source() == self.id {
+            if proof.is_some() {
+                self.id_is_shared();
             }
-            self.returned = self.returned.max(Some(update.timestamp()));
+            self.own_came_in(known, update.timestamp(), outcome == Outcome::Applied);
         }
         self.follow_head();
         proof.map_or(outcome, |proof| Outcome::Forked { proof, is_kept: true })

@@ -15,6 +15,7 @@ mod identity;
 mod merging;
 mod outcome;
 mod places;
+mod present;
 mod promises;
 mod room;
 mod sources;
@@ -45,6 +46,7 @@ use forks::Forks;
 use identity::OwnHistory;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use places::Places;
+pub use present::Ahead;
 use promises::Promised;
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
@@ -115,6 +117,14 @@ pub struct Replica<M> {
     outlived: VecDeque<(u64, SourceIndex, Timestamp)>,
     /// The newest update under our own id that came from outside and that no promise covers yet.
     returned: Option<Timestamp>,
+    /// The id was drawn, and another can be.
+    is_id_drawn: bool,
+    /// Something came in under our own id that another writer must have written, and no fresh id was
+    /// taken since.
+    is_id_shared: bool,
+    /// Fresh ids that were taken because the one before was contested, and when the last was.
+    renewals: usize,
+    renewed_at_ms: f64,
     /// What this replica writes is not announced yet: it may have forgotten writes before it.
     is_identity_doubted: bool,
     /// That is never going to end.
@@ -158,6 +168,10 @@ impl<M: Model> Replica<M> {
             promised: VecDeque::new(),
             outlived: VecDeque::new(),
             returned: None,
+            is_id_drawn: false,
+            is_id_shared: false,
+            renewals: 0,
+            renewed_at_ms: f64::NEG_INFINITY,
             is_identity_doubted: false,
             is_doubted_for_good: false,
             own_history: OwnHistory::default(),
@@ -203,8 +217,9 @@ impl<M: Model> Replica<M> {
     #[must_use]
     #[doc(alias = "sign")]
     pub fn sign_with(mut self, signer: impl Signer + 'static) -> Self {
-        self.renew_identity(signer.id().clone());
+        self.write_as(signer.id().clone());
         self.signer = Some(Arc::new(signer));
+        self.is_id_drawn = false;
         self
     }
 
@@ -357,7 +372,8 @@ impl<M: Model> Replica<M> {
     {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
-        let identity = (doubt, &self.own_history);
+        let identity =
+            (doubt, &self.own_history, self.is_id_drawn, self.is_id_shared, self.renewals);
         let kept = (&self.forks, &self.unsendable);
         let rest = (&self.clock, &self.returned, identity, &self.waiting, kept);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))

@@ -26,7 +26,8 @@ pub enum Outcome {
     #[doc(alias = "old_data")]
     Stale,
     /// It is trusted, and its source gave its name to another change that is held: the source forked,
-    /// which this proves.
+    /// which this proves. Without a verifier it may as well be that two clones of a node gave the name, or
+    /// that somebody else did.
     Forked {
         /// This update and the first one of its name.
         proof: Box<ForkProof>,
@@ -77,6 +78,19 @@ pub enum LocalUpdateError {
          sent what it holds"
     )]
     OwnHistoryAwaited,
+    /// The newest update of this replica's own is from so far ahead of the wall clock, more than
+    /// [`Limits::clock_skew_ms_max`], that peers would put this one off until then: see
+    /// [`Replica::clock_lead_ms`]. If the wall clock is right, it was wrong then, and the way back is
+    /// [`Replica::return_to_present`].
+    #[error(
+        "what this replica wrote last is {} ahead of its clock, and so far ahead peers accept nothing: if \
+         the clock is behind, set it right; if it is right now and was ahead then, what was written \
+         ahead has to be written anew, under a fresh id", duration(*.lead_ms)
+    )]
+    ClockAhead {
+        /// Milliseconds from the wall clock to the timestamp.
+        lead_ms: f64,
+    },
     /// The signer did not sign it.
     #[error(transparent)]
     Unsigned(#[from] SignError),
@@ -92,6 +106,12 @@ pub enum LocalUpdateError {
     /// [drafted](Replica::draft), or the replica took another id. Draft it anew.
     #[error("another write of this replica came before this one: it needs a later timestamp")]
     Overtaken,
+}
+
+/// In the largest unit of which it is more than one.
+fn duration(millis: f64) -> String {
+    let hours = millis / 3_600_000.0;
+    if hours >= 48.0 { format!("{:.0} days", hours / 24.0) } else { format!("{hours:.1} hours") }
 }
 
 /// Signs what a replica writes itself: see [`Replica::sign_with`]. It is never shown an update that

@@ -149,10 +149,15 @@ impl<M: Model> Replica<M> {
     pub(super) fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
         self.sources.announce(index, timestamp);
         let source = self.sources.get(index);
-        if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
+        // An id that another can take the place of is given up all the same.
+        if self.returned.is_some()
+            && !self.is_id_drawn
+            && source.id == self.id
+            && source.announced() >= self.returned
+        {
             // All that came back is complete, and what was written since is ours alone.
             self.returned = None;
-            if self.is_doubted_for_good {
+            if self.is_doubted_for_good || self.is_id_shared {
                 return;
             }
             self.is_identity_doubted = false;

@@ -94,7 +94,7 @@ impl<M: Model> Replica<M> {
     }
 
     fn take_back(&mut self, update: Update) {
-        self.clock.observe(update.timestamp());
+        self.clock.observe(update.timestamp(), self.writer_of(&update));
         let known = self.sources.find(update.source());
         // What two sides of a fork are was known when they were stored.
         let is_new = match self.known(&update) {

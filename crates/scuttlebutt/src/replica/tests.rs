@@ -1,5 +1,6 @@
 //! Order, the log and what it costs, and the store's side of a replica.
 
+mod clones;
 mod cost;
 mod forks;
 mod room;
@@ -200,7 +201,7 @@ fn a_contested_identity_is_given_up() {
     let mut r = replica("R");
     r.remote_update(NOW, update(r#"[["k",1],50,"R"]"#));
     assert!(r.is_identity_contested());
-    r.renew_identity(source("S"));
+    r.renew_identity(NOW, source("S"));
     assert!(!r.is_identity_contested());
     let written = r.local_update(NOW, LwwMap::set("k", &2).unwrap()).unwrap();
     assert_eq!((r.id(), written.source()), (&source("S"), &source("S")));

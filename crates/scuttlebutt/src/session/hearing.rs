@@ -227,10 +227,9 @@ impl Session {
     }
 
     fn handle_digest<M: Model>(&mut self, replica: &mut Replica<M>, now_ms: f64, digest: Digest) {
-        if self.config.direction.receives() {
-            replica.history_announced(self.link, now_ms, &digest.vector);
-        }
         self.old_below = replica.old_below(now_ms);
+        let brings = self.config.direction.receives();
+        replica.peer_announced(self.link, now_ms, &digest.vector, brings, !self.is_file);
         self.tally.digests_received += 1;
         self.is_model_unsure &= digest.extensions.as_ref().is_none_or(|peer| peer.model.is_none());
         self.agree_on_binary(digest.extensions.as_ref());

@@ -91,6 +91,8 @@ pub use tally::Tally;
 pub struct Session {
     config: SessionConfig,
     link: Link,
+    /// Nobody is there: a file is read.
+    is_file: bool,
     decoder: Decoder,
     decoded: Decoded,
     encoder: Encoder,
@@ -176,6 +178,7 @@ impl Session {
         let awaits_digest = config.announces() && !sends_unasked && !config.is_patient;
         Self {
             link: replica.new_link(),
+            is_file: false,
             decoder: Decoder::default(),
             decoded: Decoded::default(),
             encoder: Encoder::default(),
@@ -228,6 +231,15 @@ impl Session {
             tally: Tally::default(),
             config,
         }
+    }
+
+    /// A session that reads what somebody has put down, whenever that was.
+    pub(crate) fn with_file<M: Model>(
+        replica: &mut Replica<M>,
+        now_ms: f64,
+        config: SessionConfig,
+    ) -> Self {
+        Self { is_file: true, ..Self::new(replica, now_ms, config) }
     }
 
     /// The options it was made with.
@@ -481,6 +493,7 @@ impl Session {
         let Self {
             config: _,
             link,
+            is_file: _,
             decoder,
             decoded,
             encoder,

@@ -90,9 +90,17 @@ fn i5_a_forgery_under_a_name_that_is_held_is_no_fork() {
     r.answer(question.ticket, Trust::Untrusted);
     assert_eq!(r.settled(question.ticket), Settled::Trusted, "nothing is missing without it");
     assert_eq!((r.forks().count(), r.model().view()), (0, r#"{"k":1}"#.to_owned()));
-    // Without a verifier nobody can tell the sides apart.
-    let mut r = replica("R");
-    assert_eq!(met(&mut r, &[ONE, TWO]), [Outcome::Applied, Outcome::Stale]);
+}
+
+/// I1: without a verifier nobody can tell who wrote the sides, two clones for example; so both count.
+#[test]
+fn i1_without_a_verifier_too_both_sides_are_kept() {
+    let views = [[ONE, OTHER_KEY], [OTHER_KEY, ONE]].map(|order| {
+        let mut r = replica("R");
+        assert!(matches!(met(&mut r, &order)[1], Outcome::Forked { is_kept: true, .. }));
+        r.model().view()
+    });
+    assert_eq!(views, [r#"{"j":2,"k":1}"#; 2]);
 }
 
 #[test]

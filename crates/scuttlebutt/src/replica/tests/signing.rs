@@ -59,7 +59,7 @@ fn a_write_that_is_not_signed_changes_nothing() {
     let (mut r, _shown) = signing("R");
     let refused = r.local_update(NOW, LwwMap::set("refused", &1).unwrap());
     assert_eq!(refused, Err(LocalUpdateError::Unsigned(SignError("no".into()))));
-    r.renew_identity(source("S"));
+    r.renew_identity(NOW, source("S"));
     let refused = r.local_update(NOW, LwwMap::set("k", &1).unwrap());
     let (id, signer) = (source("S"), source("R"));
     assert_eq!(refused, Err(LocalUpdateError::NotTheSigner { id, signer }));
@@ -95,7 +95,7 @@ fn i2_a_draft_that_was_overtaken_is_not_published() {
     let written = r.local_update(NOW, LwwMap::set("j", &1).unwrap()).unwrap();
     assert_eq!(r.publish(NOW, overtaken), Err(LocalUpdateError::Overtaken));
     let under_another_id = drafted(&mut r, 2);
-    r.renew_identity(source("S"));
+    r.renew_identity(NOW, source("S"));
     assert_eq!(r.publish(NOW, under_another_id), Err(LocalUpdateError::Overtaken));
     assert_eq!(since(&r, &VersionVector::new()), [written.to_json()]);
 }

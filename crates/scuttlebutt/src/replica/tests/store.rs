@@ -365,7 +365,7 @@ fn i2_a_doubted_identity_announces_nothing_it_writes() {
     );
     assert!(confirmed.is_identity_disputed_by(&vector(&[("R", 40.0)]), NOW));
 
-    r.renew_identity(source("S"));
+    r.renew_identity(NOW, source("S"));
     set(&mut r, "i", 40.0);
     r.remote_update(NOW, update(r#"[["k",2],20,"R"]"#));
     r.promise(&vector(&[("R", 20.0)]));
@@ -415,7 +415,7 @@ fn i2_what_waits_for_the_disk_is_not_announced_under_an_id_that_is_given_up() {
     r.stored(r.head());
     set(&mut r, "k", 30.0);
     let mut disputed = r.clone();
-    disputed.renew_identity(source("S"));
+    disputed.renew_identity(NOW, source("S"));
     disputed.stored(disputed.head());
     assert_eq!(disputed.version_vector(), vector(&[("R", 10.0)]));
 
@@ -423,6 +423,6 @@ fn i2_what_waits_for_the_disk_is_not_announced_under_an_id_that_is_given_up() {
     r.promise(&vector(&[("R", 15.0)]));
     r.stored(r.head());
     assert_eq!(r.version_vector(), vector(&[("R", 15.0)]), "what a peer vouches for is");
-    r.renew_identity(source("S"));
+    r.renew_identity(NOW, source("S"));
     assert_eq!(r.version_vector(), vector(&[("R", 15.0)]));
 }

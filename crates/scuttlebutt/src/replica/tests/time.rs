@@ -90,6 +90,59 @@ fn i4_timestamps_that_break_order_are_refused_by_name() {
     assert!(Update::from_json("[[\"k\",1],5e-324,\"A\"]").is_ok());
 }
 
+/// I4: a replica does not write what its peers will put off for a year without a word.
+#[test]
+fn i4_what_peers_would_put_off_is_refused_and_says_so() {
+    let mut r = replica("R");
+    let skew = r.limits().clock_skew_ms_max;
+    let set = |r: &mut Replica<LwwMap>, at: f64| r.local_update(at, LwwMap::set("k", &1).unwrap());
+    set(&mut r, NOW + skew + 1.0).unwrap();
+    assert_eq!(r.clock_lead_ms(NOW + 1.0), None);
+    set(&mut r, NOW + 1.5).unwrap();
+    assert!(r.clock_lead_ms(NOW).is_some_and(|lead| lead > skew));
+    let before = (r.head(), r.version_vector());
+    let error = set(&mut r, NOW).unwrap_err();
+    assert!(matches!(error, LocalUpdateError::ClockAhead { lead_ms } if lead_ms > skew), "{error}");
+    assert_eq!((r.head(), r.version_vector()), before);
+    // A clock that reads nonsense says nothing.
+    set(&mut r, f64::NAN).unwrap();
+    set(&mut r, 0.0).unwrap();
+    // What others wrote was accepted when the clock was that late: so it is the clock that is behind.
+    let mut r = replica("R");
+    r.remote_update(NOW + skew, update(&format!(r#"[["j",1],{},"A"]"#, NOW + skew + 1.0)));
+    set(&mut r, NOW + skew).unwrap();
+    set(&mut r, NOW).unwrap();
+    assert!(r.clock_lead_ms(NOW).is_some(), "it is told all the same");
+}
+
+/// The way back from a clock that was ahead loses nothing that shows, and asks for what it superseded.
+#[test]
+fn what_was_written_ahead_is_written_anew_in_the_present() {
+    let mut old = replica("R");
+    let ahead = NOW + 365.0 * 86_400_000.0;
+    let set = |r: &mut Replica<LwwMap>, key: &str, at: f64| {
+        r.local_update(at, LwwMap::set(key, &at).unwrap()).unwrap();
+    };
+    set(&mut old, "early", NOW);
+    old.remote_update(NOW, update(&format!(r#"[["theirs",1],{NOW},"B"]"#)));
+    old.promise(&vector(&[("B", NOW)]));
+    set(&mut old, "twice", ahead);
+    set(&mut old, "once", ahead + 1.0);
+    set(&mut old, "twice", ahead + 2.0);
+    old.remote_update(ahead, update(&format!(r#"[["other",1],{ahead},"C"]"#)));
+    assert_eq!(old.ahead_of(NOW).count(), 3);
+
+    for (whose, again, shown) in [(Ahead::Own, 2, 4), (Ahead::Everybodys, 3, 5)] {
+        let mut new = replica("S");
+        assert_eq!(new.return_to_present(NOW, &old, whose), Ok(again));
+        assert_eq!((new.model().len(), new.ahead_of(NOW).count()), (shown, 0));
+        assert_eq!(new.model().get::<f64>("twice").unwrap(), Some(ahead + 2.0));
+        assert_eq!(new.version_vector().len(), 1, "all but its own is asked for again");
+        assert_eq!(new.clock_lead_ms(NOW), None);
+        assert_eq!(new.held().count(), new.updates_held());
+    }
+}
+
 /// A claim from the future cannot be true, so it disputes nothing.
 #[test]
 fn i4_a_claim_from_the_future_disputes_no_identity() {
