@@ -18,8 +18,8 @@ use crate::version_vector::VersionVector;
 pub(super) struct OwnHistory {
     /// Any peer will do, and there is no other end to it.
     is_awaited_from_anyone: bool,
-    /// The peers that announced some, and until when they are waited for.
-    awaited_from: BTreeSet<Link>,
+    /// The sessions whose peers announced some, and until when they are waited for.
+    awaited_from: BTreeSet<u32>,
     until_ms: f64,
     /// How often peers were waited for.
     waits: usize,
@@ -40,14 +40,14 @@ impl OwnHistory {
             self.until_ms = now_ms + limits.own_history_wait_ms_max;
         }
         if self.awaited_from.len() < limits.sessions_max {
-            self.awaited_from.insert(link);
+            self.awaited_from.insert(link.number);
         }
     }
 
     /// Answers whether it was waited for in particular.
     fn received_from(&mut self, link: Link) -> bool {
         self.is_awaited_from_anyone = false;
-        self.awaited_from.remove(&link)
+        self.awaited_from.remove(&link.number)
     }
 }
 

@@ -19,19 +19,23 @@ fn set(r: &mut Replica<LwwMap>, key: &str, at: f64) -> Update {
 }
 
 /// Links replicas in a row until all is said, each of which draws a fresh id whenever it has to.
-fn link(now_ms: f64, row: &mut [&mut Replica<LwwMap>]) {
+fn link(mut now_ms: f64, row: &mut [&mut Replica<LwwMap>]) {
     let mut sessions: Vec<[Session; 2]> = (1..row.len())
         .map(|right| {
             [right - 1, right].map(|end| Session::new(row[end], now_ms, SessionConfig::default()))
         })
         .collect();
-    let mut is_quiet = false;
-    while !std::mem::replace(&mut is_quiet, true) {
+    let mut quiet_rounds = 0;
+    while quiet_rounds < 5 {
+        quiet_rounds += 1;
         for (left, ends) in sessions.iter_mut().enumerate() {
             for from in [0, 1] {
+                ends[from].handle_timeout(now_ms).unwrap();
                 let mut bytes = Vec::new();
                 ends[from].transmit(row[left + from], &mut bytes, 1 << 20);
-                is_quiet &= bytes.is_empty();
+                if !bytes.is_empty() {
+                    quiet_rounds = 0;
+                }
                 let to = 1 - from;
                 ends[to].receive(row[left + to], now_ms, &bytes).unwrap();
                 let replica = &mut *row[left + to];
@@ -41,6 +45,8 @@ fn link(now_ms: f64, row: &mut [&mut Replica<LwwMap>]) {
                 }
             }
         }
+        // Longer than anything is held back.
+        now_ms += 50.0;
     }
 }
 
