@@ -30,13 +30,13 @@ impl<S: Subject> World<'_, S> {
         let Some(replica) = &mut node.replica else { return Ok(()) };
         let (contested, begin) = (replica.id().clone(), replica.head());
         let again = replica.renew_identity(now_ms, id);
-        if again.len() > 1 {
+        for (position, update) in (begin..).zip(&again) {
+            self.wrote(index, position, update)?;
+        }
+        if !again.is_empty() {
             self.coverage.hit("state: written again");
             // What is written again stands for them. Nobody who lacks the first writing is told of it.
             self.hide_writes_of_this_life(index, &contested);
-        }
-        for (position, update) in (begin..).zip(&again) {
-            self.wrote(index, position, update)?;
         }
         again.last().map_or(Ok(()), |last| self.check_effect(index, last))
     }
