@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{DataArgs, KeyArgs};
+use super::{ClusterArgs, DataArgs, KeyArgs};
 use crate::model::ModelName;
 
 /// Make a damaged data directory usable again, or take back what others promised of it
@@ -32,6 +32,9 @@ pub(crate) struct Repair {
 
     #[command(flatten)]
     pub(crate) key: KeyArgs,
+
+    #[command(flatten)]
+    pub(crate) network: ClusterArgs,
 
     /// What kind of data it is, if the damaged file does not tell
     #[arg(long, value_enum)]

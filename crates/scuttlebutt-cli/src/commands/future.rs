@@ -11,15 +11,20 @@ use scuttlebutt::{Ahead, EventLog, Limits, LwwMap, Register, Replica, Signer};
 use scuttlebutt_net::fresh_id;
 use scuttlebutt_store::{Options, Store, StoreError};
 
-use crate::cli::{KeyArgs, Whose};
+use crate::cli::{ClusterArgs, KeyArgs, Whose};
 use crate::data;
 use crate::exit::Failure;
 use crate::key::Key;
 use crate::model::{ModelName, Shown};
 use crate::printer::print_result;
 
-pub(crate) async fn rewrite(dir: &Path, whose: Whose, key: &KeyArgs) -> Result<(), Failure> {
-    let key = Key::named(key)?.map(Arc::new);
+pub(crate) async fn rewrite(
+    dir: &Path,
+    whose: Whose,
+    key: &KeyArgs,
+    network: &ClusterArgs,
+) -> Result<(), Failure> {
+    let key = Key::named(key, network)?.map(Arc::new);
     let model = data::model_in(dir).await?;
     let dir = dir.to_owned();
     let told = data::off_the_runtime(move || match model {

@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Repair) -> Result<(), Failure> {
         ))?;
     }
     match args.rewrite_future {
-        Some(whose) => future::rewrite(&dir, whose, &args.key).await,
+        Some(whose) => future::rewrite(&dir, whose, &args.key, &args.network).await,
         None => Ok(()),
     }
 }

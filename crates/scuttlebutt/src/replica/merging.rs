@@ -136,7 +136,11 @@ impl<M: Model> Replica<M> {
             Verdict::Superseded => (Default::default(), true),
         };
         let timestamp = update.timestamp();
+        let is_own = *update.source() == self.id;
         let index = known.unwrap_or_else(|| self.sources.find_or_add(update.source()));
+        if is_own {
+            self.sources.get_mut(index).is_own = true;
+        }
         if via.makes_promises {
             self.sources.get_mut(index).brought_by_promiser(timestamp);
         }

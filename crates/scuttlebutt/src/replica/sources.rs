@@ -76,6 +76,8 @@ pub(crate) struct Source {
     announced: Option<Timestamp>,
     /// When the announced entry changed, counted in changes of the whole vector.
     changed: u64,
+    /// This replica writes, or has written, under this id.
+    pub(crate) is_own: bool,
     /// The newest that was brought by somebody who makes promises.
     brought: Option<Timestamp>,
     /// Up to here others have left out what was superseded when they sent it, as far as we know.
@@ -244,6 +246,7 @@ impl Sources {
             slots: Sorted::default(),
             announced: None,
             changed: 0,
+            is_own: false,
             brought: None,
             gaps_up_to: None,
             unsendable: BTreeSet::new(),

@@ -133,8 +133,9 @@ impl Session {
             self.cursor = position + 1;
             let source = &replica.source(entry.source).id;
             // What came back of this replica's own never waits: what it writes itself does not either.
-            let is_relayed =
-                entry.via.is_session() && entry.via != self.link && source != replica.id();
+            let is_relayed = entry.via.is_session()
+                && entry.via != self.link
+                && !replica.source(entry.source).is_own;
             let is_going_back = self.deferring.is_going_back();
             if is_going_back && !is_relayed {
                 // That was never held back.
