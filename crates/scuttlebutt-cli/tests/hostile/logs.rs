@@ -40,8 +40,8 @@ fn timestamps_that_are_none_log_little() {
 }
 
 #[test]
-fn digests_that_claim_the_nodes_own_id_log_little() {
-    logs_little(b"", b"{\"id\":\"H\",\"clock\":{\"victim\":1e12}}\n", "this node's own id");
+fn updates_under_the_nodes_own_id_log_little() {
+    logs_little(DIGEST, b"[[\"k\",1],1000,\"victim\"]\n", "this node's own id");
 }
 
 #[test]
