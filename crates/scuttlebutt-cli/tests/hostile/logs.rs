@@ -9,6 +9,11 @@ use crate::{DIGEST, connect, send};
 
 /// Each of these thousands of lines is worth a line of the log by itself.
 fn logs_little(beginning: &[u8], flood: &[u8], about: &str) {
+    logged_of(beginning, flood, about).wait_for_log("more like the last, in 10 s");
+}
+
+/// A node that said something about this, and not too much.
+fn logged_of(beginning: &[u8], flood: &[u8], about: &str) -> Running {
     let (serve, address) = Running::serve(&["--id", "victim"]);
     let mut peer = connect(&address);
     peer.write_all(beginning).expect("writes");
@@ -26,7 +31,7 @@ fn logs_little(beginning: &[u8], flood: &[u8], about: &str) {
     let count = lines.iter().filter(|line| line.contains(about)).count() as u64;
     assert!(count >= 1, "{lines:?}");
     assert!(count <= 10 * periods, "{count} lines in {periods} times ten seconds");
-    serve.wait_for_log("more like the last, in 10 s");
+    serve
 }
 
 #[test]
@@ -41,7 +46,7 @@ fn timestamps_that_are_none_log_little() {
 
 #[test]
 fn updates_under_the_nodes_own_id_log_little() {
-    logs_little(DIGEST, b"[[\"k\",1],1000,\"victim\"]\n", "this node's own id");
+    logged_of(DIGEST, b"[[\"k\",1],1000,\"victim\"]\n", "this node's own id");
 }
 
 #[test]
