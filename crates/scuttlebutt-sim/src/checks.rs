@@ -13,7 +13,9 @@ use crate::original::Original;
 use crate::scenario::ModelKind;
 use crate::subject::Subject;
 use crate::truth::{Sides, Truth, side};
-use crate::world::{BATCH_UPDATES_MAX, Checked, Node, NodeKind, Tight, UNJUDGED_MAX, World};
+use crate::world::{
+    BATCH_UPDATES_MAX, Checked, Node, NodeKind, Tight, UNJUDGED_MAX, World, limits,
+};
 
 impl<S: Subject> World<'_, S> {
     /// I4: a local write is later than everything before.

@@ -47,7 +47,7 @@ impl Order {
         // All sides of a fork are sent again when another one shows.
         updates.retain(|update| !truth.has_two(&update.id()));
         // Of two writers neither knows when the other writes.
-        updates.retain(|update| !truth.is_shared(update.source()));
+        updates.retain(|update| truth.is_told_by_vectors(update.source()));
         for update in &updates {
             self.check_update(replica, update, is_strict)?;
         }

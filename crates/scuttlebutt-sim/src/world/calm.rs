@@ -144,8 +144,10 @@ impl<S: Subject> World<'_, S> {
             .map(|update| update.timestamp().as_millis())
             .fold(EPOCH_MS, f64::max);
         let base = newest - self.now_us as f64 / 1_000.0 + 1.0;
+        // Also of what is still to be written, under fresh ids.
+        let base = self.nodes.iter().map(|node| node.clock_offset_ms).fold(base, f64::max);
         for node in &mut self.nodes {
-            node.clock_offset_ms = node.clock_offset_ms.max(base);
+            node.clock_offset_ms = base;
         }
         // A row through those that pass things on, and somebody for each of the others.
         let relays: Vec<usize> = self.relays().collect();
