@@ -7,7 +7,7 @@
 //! | human | for reading only; it may change |
 //!
 //! JSON text contains neither tabs nor line feeds, so `cut -f2 | jq` takes a plain line apart. The
-//! two notices that are no change, `listening …` and `missed …`, contain no tab.
+//! notices that are no change, `listening …`, `missed …` and `withdrawn`, contain no tab.
 
 use scuttlebutt::Update;
 use scuttlebutt_net::{Address, Notice};
@@ -54,6 +54,11 @@ impl Format {
             (Notice::Missed(count), Self::Plain) => format!("missed {count}"),
             (Notice::Missed(count), Self::Human(style)) => {
                 style.faint(&format!("({count} more, replaced by what follows)"))
+            }
+            (Notice::Withdrawn, Self::Json) => object(&[("withdrawn", "true".to_owned())]),
+            (Notice::Withdrawn, Self::Plain) => "withdrawn".to_owned(),
+            (Notice::Withdrawn, Self::Human(style)) => {
+                style.faint("(some of it counts no more: its writer is believed no longer)")
             }
         }
     }

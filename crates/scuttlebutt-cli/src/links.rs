@@ -7,7 +7,7 @@ use std::path::Path;
 
 use scuttlebutt::{Direction, Limits};
 use scuttlebutt_net::{Admitted, Authorities, NodeKey, Tls, TlsIdentity};
-use scuttlebutt_security::{Ed25519Key, TrustList, key_file};
+use scuttlebutt_security::{Ed25519Key, Term, TrustList, key_file, regular_file};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Admit, LinkArgs, TlsArgs};
@@ -27,7 +27,7 @@ pub(crate) fn read(args: &TlsArgs) -> Result<Tls, Failure> {
     };
     let authorities = match &args.ca {
         Some(path) => {
-            let pem = std::fs::read_to_string(path).map_err(|error| wrong(path, error))?;
+            let pem = read_text(path)?;
             Some(Authorities::from_pem(&pem).map_err(|error| wrong(path, error))?)
         }
         None => None,
@@ -76,11 +76,16 @@ pub(crate) fn limits(args: &LinkArgs, peers: usize) -> Limits {
 fn certificate(cert: &Path, key: Option<&Path>) -> Result<TlsIdentity, Failure> {
     let beside = cert.with_extension("key.pem");
     let key = key.unwrap_or(&beside);
-    let chain = std::fs::read_to_string(cert).map_err(|error| wrong(cert, error))?;
+    let chain = read_text(cert)?;
     let secret = key_file::read(key).map_err(|error| wrong(key, error))?;
     TlsIdentity::from_pem(&chain, &secret).map_err(|error| {
         Failure::failed(format!("{} with {}: {error}", cert.display(), key.display()))
     })
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let file = regular_file::open(path).map_err(|error| wrong(path, error))?;
+    std::io::read_to_string(file).map_err(|error| wrong(path, error))
 }
 
 /// All lists together; of a node that is on several the last counts.
@@ -96,7 +101,14 @@ fn read_keys(path: &Path) -> Result<Vec<NodeKey>, Failure> {
     let list = TrustList::read(path).map_err(|error| wrong(path, error))?;
     // What else stands there may be a secret, put there by mistake: it is not repeated.
     let wrong_kind = |error| wrong(path, format!("an id in it is no node key: {error}"));
-    list.iter().map(|id| id.to_string().parse().map_err(wrong_kind)).collect()
+    let keys = list.iter().map(|(id, term)| match term {
+        Term::Open => id.to_string().parse().map_err(wrong_kind),
+        Term::Until(_) => Err(wrong(
+            path,
+            "`until` is for what somebody wrote; a node that is to come in no more is left out here",
+        )),
+    });
+    keys.collect()
 }
 
 fn read_again_at_hangup(lists: Vec<Admit>, admitted: Admitted) -> Result<(), Failure> {

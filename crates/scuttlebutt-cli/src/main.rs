@@ -33,6 +33,7 @@ mod signals;
 mod source;
 mod terminal;
 mod trust;
+mod withdrawn;
 mod writing;
 
 use std::process::ExitCode;

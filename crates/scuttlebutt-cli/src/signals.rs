@@ -41,16 +41,20 @@ impl Signals {
     }
 }
 
-/// From here on does something on each SIGHUP, which would have ended the process.
-pub(crate) fn on_hangup<F: Future<Output = ()> + Send>(
+/// SIGHUP, which from here on does not end the process.
+pub(crate) fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup())
+        .map_err(|error| Failure::failed(format!("cannot hear signals: {error}")))
+}
+
+/// Does something on each SIGHUP.
+pub(crate) fn on_each<F: Future<Output = ()> + Send>(
+    mut hangups: Signal,
     mut act: impl FnMut() -> F + Send + 'static,
-) -> Result<(), Failure> {
-    let mut hangups = signal(SignalKind::hangup())
-        .map_err(|error| Failure::failed(format!("cannot hear signals: {error}")))?;
+) {
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             act().await;
         }
     });
-    Ok(())
 }

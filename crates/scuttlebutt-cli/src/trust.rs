@@ -1,21 +1,27 @@
 //! Whose updates a command believes: from the options to a verifier, and again when the files change.
 //!
 //! Who may write and which signatures are good is for `scuttlebutt-security` to say; here it is put
-//! together, and read again on a signal.
+//! together, read again on a signal, and what a node holds is judged by it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use scuttlebutt::{Signer, SourceId, Trust, Update, Verifier};
-use scuttlebutt_security::{Ed25519ClusterVerifier, Ed25519Verifier, TrustList, is_ed25519_id};
+use scuttlebutt::{Signer, SourceId, Trust, Update, Verifier, VersionVector};
+use scuttlebutt_net::Node;
+use scuttlebutt_security::{
+    Ed25519ClusterVerifier, Ed25519Verifier, Term, TrustList, is_ed25519_id,
+};
 
 #[cfg(feature = "rsa-sha1")]
 use scuttlebutt_security::rsa_sha1::KeyTable;
 
+use tokio::signal::unix::Signal;
+
 use crate::cli::{ClusterArgs, SignatureKind, TrustArgs};
 use crate::exit::Failure;
 use crate::key::Key;
-use crate::{data, signals};
+use crate::model::Shown;
+use crate::{data, signals, withdrawn};
 
 /// What is believed. Shared by its node and by whoever replaces it.
 pub(crate) struct Rules {
@@ -82,31 +88,43 @@ impl Rules {
         let ed25519 = good_signatures(network);
         let sources = Sources { list, believes_ed25519, ed25519, rsa_keys, own };
         data::off_the_runtime(move || {
-            let current = RwLock::new(Arc::new(sources.read()?));
+            let current = sources.read()?;
+            current.warn_of_own();
+            let current = RwLock::new(Arc::new(current));
             Ok(Some(Arc::new(Self { sources, current })))
         })
         .await?
     }
 
-    /// Reads the files again on each SIGHUP. What was accepted before stays.
-    pub(crate) fn reload_on_hangup(self: &Arc<Self>) -> Result<(), Failure> {
-        let rules = self.clone();
-        signals::on_hangup(move || {
-            let rules = rules.clone();
-            async move {
-                let reading = rules.clone();
-                match data::off_the_runtime(move || reading.sources.read()).await {
-                    Ok(Ok(current)) => {
-                        tracing::info!("whom to believe was read again: {}", current.describe());
-                        *rules.current.write().unwrap_or_else(PoisonError::into_inner) =
-                            Arc::new(current);
-                    }
-                    Ok(Err(error)) | Err(error) => {
-                        tracing::error!("{error}; what was believed before is believed still");
-                    }
-                }
-            }
-        })
+    /// Judges what `node` holds, now and again whenever the files were read again, which is on each SIGHUP.
+    /// `empty` is a model as the node's was at the beginning; what is dropped is kept in a file in `dir`.
+    pub(crate) async fn govern<M: Shown + Clone + Sync>(
+        self: &Arc<Self>,
+        node: &Node<M>,
+        empty: M,
+        dir: Option<PathBuf>,
+        hangups: Signal,
+    ) -> Result<(), Failure> {
+        let docket = Docket { rules: self.clone(), node: node.clone(), empty, dir };
+        let docket = docket.judge().await?;
+        signals::on_each(hangups, move || docket.clone().reload());
+        Ok(())
+    }
+
+    /// Reads the files again, as far as that can be meant.
+    fn read_again(&self) -> Result<(), Failure> {
+        let current = self.sources.read()?;
+        current.check_against(&self.current())?;
+        tracing::info!("whom to believe was read again: {}", current.describe());
+        current.warn_of_own();
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
+        Ok(())
+    }
+
+    /// Whether the rules, as they are now, allow an update whose signature was verified when it came.
+    fn allow(&self, update: &Update) -> bool {
+        let current = self.current();
+        current.is_listed(update) && current.has_key_still(update)
     }
 
     /// What speaks against each of these updates.
@@ -116,6 +134,48 @@ impl Rules {
 
     fn current(&self) -> Arc<Current> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What is judged again, and by what.
+#[derive(Clone)]
+struct Docket<M> {
+    rules: Arc<Rules>,
+    node: Node<M>,
+    empty: M,
+    dir: Option<PathBuf>,
+}
+
+impl<M: Shown + Clone + Sync> Docket<M> {
+    async fn reload(self) {
+        let rules = self.rules.clone();
+        let read = data::off_the_runtime(move || rules.read_again()).await;
+        if let Err(error) = read.and_then(|read| read) {
+            tracing::error!("{error}; what was believed before is believed still");
+        } else if let Err(error) = self.judge().await {
+            tracing::error!("{error}; what is held already stays until the next SIGHUP or start");
+        }
+    }
+
+    /// Drops what is not believed any more, once it is in a file of its own: a wrong list must not destroy
+    /// anything.
+    async fn judge(self) -> Result<Self, Failure> {
+        data::off_the_runtime(move || {
+            if let Some(dir) = &self.dir {
+                let doomed = self.node.read_replica(|replica| {
+                    let all = replica.updates_since(&VersionVector::new());
+                    let is_doomed = |update: &&Update| {
+                        update.source() != replica.id() && !self.rules.allow(update)
+                    };
+                    all.filter(is_doomed).cloned().collect::<Vec<_>>()
+                });
+                withdrawn::keep(dir, &doomed)?;
+            }
+            let dropped = self.node.rejudge(self.empty.clone(), |update| self.rules.allow(update));
+            withdrawn::tell(self.dir.as_deref(), &dropped);
+            Ok(self)
+        })
+        .await?
     }
 }
 
@@ -139,8 +199,41 @@ impl Verifier for Rules {
 }
 
 impl Current {
-    fn is_listed(&self, id: &SourceId) -> bool {
-        self.own.as_ref() == Some(id) || self.list.as_ref().is_none_or(|list| list.contains(id))
+    fn is_listed(&self, update: &Update) -> bool {
+        self.own.as_ref() == Some(update.source())
+            || self.list.as_ref().is_none_or(|list| list.allows(update))
+    }
+
+    /// Refuses rules that believe nobody where there was somebody: a file that is just being written, or was
+    /// lost, looks like that, and everything would be dropped.
+    fn check_against(&self, before: &Current) -> Result<(), Failure> {
+        let is_empty = |list: &Option<TrustList>| list.as_ref().is_some_and(TrustList::is_empty);
+        if is_empty(&self.list) && !is_empty(&before.list) {
+            return Err(Failure::failed(
+                "the list of --trust names nobody; to believe nobody is to be said with a new start",
+            ));
+        }
+        #[cfg(feature = "rsa-sha1")]
+        if self.rsa_keys.len() == 0 && before.rsa_keys.len() > 0 {
+            return Err(Failure::failed("there is no key left in the directory of --rsa-keys"));
+        }
+        Ok(())
+    }
+
+    /// Says so if the others, who have the same list, do not believe this node.
+    fn warn_of_own(&self) {
+        let (Some(own), Some(list)) = (&self.own, &self.list) else { return };
+        match list.term(own) {
+            Some(Term::Open) => {}
+            Some(Term::Until(end)) => tracing::warn!(
+                "this node's own key, {own}, ends on the list of --trust at {end}: whoever has the same list \
+                 refuses what it writes later; give it another key with `scuttlebutt key rotate`"
+            ),
+            None => tracing::warn!(
+                "this node's own key, {own}, is not on the list of --trust: whoever has the same list refuses \
+                 what it writes"
+            ),
+        }
     }
 
     fn describe(&self) -> String {
@@ -182,13 +275,24 @@ impl Current {
         let source = update.source();
         if !self.knows_key(source) {
             Some(Doubt::NoKey)
-        } else if !self.is_listed(source) {
+        } else if !self.is_listed(update) {
             Some(Doubt::NotTrusted)
         } else if update.extras().is_empty() {
             Some(Doubt::Unsigned)
         } else {
             None
         }
+    }
+
+    /// Whether the key of a source whose id does not hold it was not taken away. What was written without a
+    /// signature has none to miss: it was there before anybody was to sign.
+    fn has_key_still(&self, update: &Update) -> bool {
+        #[cfg(feature = "rsa-sha1")]
+        if self.rsa_keys.len() > 0 && !is_ed25519_id(update.source()) {
+            return update.extras().is_empty() || self.knows_key(update.source());
+        }
+        let _ = update;
+        true
     }
 
     fn knows_key(&self, id: &SourceId) -> bool {
@@ -204,7 +308,7 @@ impl Current {
 
 impl Verifier for Current {
     fn verify(&self, update: &Update) -> Trust {
-        if !self.is_listed(update.source()) {
+        if !self.is_listed(update) {
             return Trust::Untrusted;
         }
         // No id of one kind is one of the other's.
@@ -223,9 +327,7 @@ impl Verifier for Current {
     /// Ed25519 signatures together, which costs less for each.
     fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
         let is_batched = |update: &Update| {
-            self.believes_ed25519
-                && is_ed25519_id(update.source())
-                && self.is_listed(update.source())
+            self.believes_ed25519 && is_ed25519_id(update.source()) && self.is_listed(update)
         };
         let batch: Vec<Update> =
             updates.iter().filter(|update| is_batched(update)).cloned().collect();
@@ -272,6 +374,7 @@ mod rsa {
     use std::io::Read;
     use std::path::Path;
 
+    use scuttlebutt_security::regular_file;
     use scuttlebutt_security::rsa_sha1::{KEYS_MAX, KeyTable, PublicKey};
 
     use super::{Failure, Key};
@@ -299,7 +402,7 @@ mod rsa {
                 continue;
             }
             let mut file = Vec::new();
-            let opened = std::fs::File::open(&path).map_err(|error| failed(&path, &error))?;
+            let opened = regular_file::open(&path).map_err(|error| failed(&path, &error))?;
             let mut opened = opened.take(KEY_FILE_BYTES_MAX + 1);
             opened.read_to_end(&mut file).map_err(|error| failed(&path, &error))?;
             let key = PublicKey::from_pem(&file).map_err(|error| failed(&path, &error))?;

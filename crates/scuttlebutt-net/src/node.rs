@@ -195,6 +195,38 @@ impl<M: Model + Send + 'static> Node<M> {
         self.engine.shared.write(write)
     }
 
+    /// Judges again everything that the node holds, after the rules have changed by which its verifier judges:
+    /// what `is_trusted` does not hold of is dropped, and answered here. What was refused before is asked for
+    /// again at once. `empty` is a model as the node's was at the beginning. See [`Replica::rejudge`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use scuttlebutt::LwwMap;
+    /// use scuttlebutt_net::Node;
+    /// # use scuttlebutt::{Trust, Update, Verifier};
+    /// # struct Rules;
+    /// # impl Rules {
+    /// #     fn allow(&self, _: &Update) -> bool { true }
+    /// #     fn read_again(&self) {}
+    /// # }
+    /// # impl Verifier for Rules {
+    /// #     fn verify(&self, _: &Update) -> Trust { Trust::Trusted }
+    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let rules = Arc::new(Rules); // a `Verifier`, and cheap to ask whether it still allows an update
+    /// let node = Node::builder(LwwMap::new()).verify_with(rules.clone()).start().await?;
+    /// rules.read_again();
+    /// let dropped = node.rejudge(LwwMap::new(), |update| rules.allow(update));
+    /// assert!(dropped.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rejudge(&self, empty: M, is_trusted: impl Fn(&Update) -> bool) -> Vec<Update> {
+        self.engine.shared.rejudge(empty, is_trusted)
+    }
+
     /// All changes from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription<M> {

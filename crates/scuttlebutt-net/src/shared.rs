@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use scuttlebutt::{Model, Replica, SourceId, VersionVector};
+use scuttlebutt::{Model, Replica, SourceId, Update, VersionVector};
 use scuttlebutt_store::StoreError;
 use tokio::sync::watch;
 
@@ -165,6 +165,21 @@ impl<M: Model> Shared<M> {
                  another node uses the same id; give each node a fresh id"
             );
         }
+    }
+
+    /// Judges again what is held. A node that could choose its id takes a fresh one if of what it wrote
+    /// some may be held elsewhere alone: of what it writes then it can say again that it is all there is.
+    pub(crate) fn rejudge(&self, empty: M, is_trusted: impl Fn(&Update) -> bool) -> Vec<Update> {
+        self.write(|replica| {
+            let dropped = replica.rejudge(now_ms(), empty, is_trusted);
+            if replica.own_gap().is_some() && self.own_id == OwnId::Drawn {
+                let id = fresh_id();
+                tracing::info!(%id, "from now on this node writes under a fresh id");
+                replica.renew_identity(id.clone());
+                self.id.send_replace(id);
+            }
+            dropped
+        })
     }
 
     /// The id under which the replica writes.

@@ -27,6 +27,9 @@ pub enum Notice {
     /// This many changes were superseded before this subscriber read them. What superseded them
     /// follows.
     Missed(u64),
+    /// Something that was shown counts no more, since the node [judged again](crate::Node::rejudge) what it
+    /// holds, and what it had replaced may count again: read the state anew.
+    Withdrawn,
 }
 
 /// A stream of [`Notice`]s, in the order in which the changes happened. It ends when the node is
@@ -65,6 +68,9 @@ impl<M: Model> Subscription<M> {
         let (ready, cursor, batch_max) = (&mut self.ready, &mut self.cursor, self.batch_max);
         self.shared.read(|replica| {
             let mut changes = replica.changes(cursor);
+            if changes.take_withdrawn() {
+                ready.push_back(Notice::Withdrawn);
+            }
             for _ in 0..batch_max {
                 let Some(changed) = changes.next() else { break };
                 match changes.take_missed() {

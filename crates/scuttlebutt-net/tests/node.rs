@@ -260,6 +260,7 @@ async fn every_event_is_delivered_once_also_after_reconnecting() {
         match notice.unwrap() {
             Notice::Changed { update, .. } => seen.push(update.change().to_owned()),
             Notice::Missed(n) => panic!("{n} events were missed"),
+            Notice::Withdrawn => panic!("nothing was withdrawn"),
         }
     }
     let expected: Vec<_> = (0..300).map(|n| format!("[\"n\",{n}]")).collect();

@@ -2,11 +2,13 @@
 //!
 //! What is in them is for the keys to say. Nothing here puts any of it into an error.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use crate::regular_file;
 
 /// The longest file that is read as a key: more than the longest key takes.
 pub const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -25,11 +27,11 @@ pub enum Existing {
 /// # Errors
 /// [`KeyFileError`]; also where others may read it (on Unix), as then it is a secret no more.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
-    let file = File::open(path)?;
+    let file = regular_file::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => KeyFileError::NoFile,
+        _ => KeyFileError::Io(error),
+    })?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(KeyFileError::NoFile);
-    }
     refuse_if_open(&metadata)?;
     if metadata.len() > KEY_FILE_BYTES_MAX {
         return Err(KeyFileError::TooLong);
@@ -113,7 +115,7 @@ pub enum KeyFileError {
     /// The operating system says no.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A directory, or a device.
+    /// A directory, a FIFO or a device.
     #[error("it is not a file")]
     NoFile,
     /// There is a file of this name, or what an interrupted replacement left beside it (`.new`).

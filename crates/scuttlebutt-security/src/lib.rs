@@ -9,7 +9,7 @@
 //!   networks that have members of that kind;
 //! - [`TrustList`] and [`Allowed`]: which sources may write;
 //! - [`Ruled`]: what each of them may write;
-//! - [`key_file`]: secrets on the disk.
+//! - [`key_file`]: secrets on the disk; [`regular_file`]: what every file that is named has to be.
 //!
 //! What it never does: talk to anyone, draw randomness for keys (it is handed in), print a secret.
 //!
@@ -49,18 +49,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod allowed;
 mod ed25519;
 mod error;
 pub mod key_file;
+pub mod regular_file;
 #[cfg(feature = "rsa-sha1")]
 pub mod rsa_sha1;
 mod rules;
+mod trust_line;
 mod trust_list;
 
+pub use allowed::Allowed;
 pub use ed25519::{
     Ed25519ClusterVerifier, Ed25519Key, Ed25519Verifier, UPDATES_PER_BATCH_MAX, is_ed25519_id,
     verify_batch,
 };
 pub use error::KeyError;
 pub use rules::Ruled;
-pub use trust_list::{Allowed, TRUSTED_IDS_MAX, TrustList, TrustListError, TrustListFault};
+pub use trust_line::TrustListFault;
+pub use trust_list::{TRUSTED_IDS_MAX, Term, TrustList, TrustListError};

@@ -6,7 +6,7 @@ use std::fmt;
 
 use scuttlebutt::{Trust, Update, Verifier};
 
-use crate::trust_list::judge_some;
+use crate::allowed::judge_some;
 
 /// A verifier that believes `V` about the updates that a rule lets pass.
 ///

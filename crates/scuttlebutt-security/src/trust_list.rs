@@ -1,43 +1,68 @@
-//! Which sources may write.
+//! Which sources may write, and up to when.
 //!
 //! A signature says who wrote an update, not whether anyone wants it. A [`TrustList`] names the
-//! sources that may write, and [`Allowed`] makes a verifier ask it first.
+//! sources that may write, and [`Allowed`](crate::Allowed) makes a verifier ask it first. How its lines are
+//! written is in `trust_line.rs`.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
 
-use scuttlebutt::json::JsString;
-use scuttlebutt::{SourceId, Trust, Update, Verifier};
+use scuttlebutt::{SourceId, Timestamp, Update};
 
-use crate::ed25519;
+use crate::regular_file;
+use crate::trust_line::{Line, TrustListFault};
 
 /// Ids that one list can name.
 pub const TRUSTED_IDS_MAX: usize = 1_000_000;
 const FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
-/// The sources that may write.
+/// The sources that may write, and up to when.
 ///
-/// Its text has one id a line. Empty lines count for nothing, nor does what follows a `#` at the
-/// beginning of a line or after a space. An id with a space in it, or one that begins with `#` or
-/// `"`, stands alone on its line as a JSON string.
+/// Its text has one id a line. Behind it may stand `until` and a timestamp, in milliseconds since the epoch:
+/// what the source wrote until then counts, and nothing later. Empty lines count for nothing, nor does what
+/// follows a `#` at the beginning of a line or after a space. An id with a space in it, or one that begins
+/// with `#` or `"`, is written as a JSON string.
 ///
 /// ```
-/// use scuttlebutt_security::{Ed25519Key, TrustList};
+/// use scuttlebutt::{SourceId, Timestamp};
+/// use scuttlebutt_security::{Ed25519Key, Term, TrustList};
 ///
 /// let ada = Ed25519Key::from_seed(&[7; 32]);
-/// let list: TrustList = format!("# who may write\n{} # Ada\n\n\"the printer\"\n", ada.id()).parse()?;
-/// assert!(list.contains(ada.id()));
+/// let text = format!("# who may write\n{} # Ada\n\n\"the printer\" until 1700000000000\n", ada.id());
+/// let list: TrustList = text.parse()?;
 /// assert_eq!(list.len(), 2);
+/// assert_eq!(list.term(ada.id()), Some(Term::Open));
+/// let end = Timestamp::new(1_700_000_000_000.0)?;
+/// assert_eq!(list.term(&SourceId::new("the printer")?), Some(Term::Until(end)));
 ///
 /// let error = "\ned25519:6kpsY\n".parse::<TrustList>().unwrap_err();
 /// assert_eq!(error.to_string(), "line 2: it begins as an Ed25519 public key does, but is none");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustList(BTreeSet<SourceId>);
+pub struct TrustList(BTreeMap<SourceId, Term>);
+
+/// How long a source may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// Without an end.
+    Open,
+    /// What it wrote until then counts, and nothing later.
+    Until(Timestamp),
+}
+
+impl Term {
+    /// Whether what was written at `timestamp` counts.
+    #[must_use]
+    pub fn includes(self, timestamp: Timestamp) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Until(end) => timestamp <= end,
+        }
+    }
+}
 
 impl TrustList {
     /// Reads the list in a file.
@@ -46,7 +71,7 @@ impl TrustList {
     /// [`TrustListError`]: the file, or a line of it.
     pub fn read(path: &Path) -> Result<Self, TrustListError> {
         let mut text = Vec::new();
-        File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+        regular_file::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
         if text.len() as u64 > FILE_BYTES_MAX {
             return Err(TrustListError::TooLong { bytes_max: FILE_BYTES_MAX });
         }
@@ -60,15 +85,21 @@ impl TrustList {
         }
     }
 
-    /// Whether `id` may write.
+    /// How long `id` may write, if it may at all.
     #[must_use]
-    pub fn contains(&self, id: &SourceId) -> bool {
-        self.0.contains(id)
+    pub fn term(&self, id: &SourceId) -> Option<Term> {
+        self.0.get(id).copied()
     }
 
-    /// The ids, in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &SourceId> {
-        self.0.iter()
+    /// Whether the source of `update` may have written it.
+    #[must_use]
+    pub fn allows(&self, update: &Update) -> bool {
+        self.term(update.source()).is_some_and(|term| term.includes(update.timestamp()))
+    }
+
+    /// The ids, in their order, each with its term.
+    pub fn iter(&self) -> impl Iterator<Item = (&SourceId, Term)> {
+        self.0.iter().map(|(id, term)| (id, *term))
     }
 
     /// How many ids it names.
@@ -86,7 +117,7 @@ impl TrustList {
 
 impl FromIterator<SourceId> for TrustList {
     fn from_iter<I: IntoIterator<Item = SourceId>>(ids: I) -> Self {
-        Self(ids.into_iter().collect())
+        Self(ids.into_iter().map(|id| (id, Term::Open)).collect())
     }
 }
 
@@ -94,37 +125,23 @@ impl std::str::FromStr for TrustList {
     type Err = TrustListError;
 
     fn from_str(text: &str) -> Result<Self, TrustListError> {
-        let mut ids = BTreeSet::new();
+        let mut terms = BTreeMap::new();
         for (line, text) in (1..).zip(text.lines()) {
-            let id =
-                read_line(text.trim()).map_err(|fault| TrustListError::Line { line, fault })?;
-            ids.extend(id);
-            if ids.len() > TRUSTED_IDS_MAX {
+            let wrong = |fault| TrustListError::Line { line, fault };
+            let Some(Line { id, term, .. }) = Line::read(text).map_err(wrong)? else { continue };
+            match terms.entry(id) {
+                Entry::Vacant(entry) => {
+                    entry.insert(term);
+                }
+                Entry::Occupied(entry) if *entry.get() == term => {}
+                Entry::Occupied(_) => return Err(wrong(TrustListFault::Twice)),
+            }
+            if terms.len() > TRUSTED_IDS_MAX {
                 return Err(TrustListError::TooMany { ids_max: TRUSTED_IDS_MAX });
             }
         }
-        Ok(Self(ids))
+        Ok(Self(terms))
     }
-}
-
-fn read_line(line: &str) -> Result<Option<SourceId>, TrustListFault> {
-    if line.is_empty() || line.starts_with('#') {
-        return Ok(None);
-    }
-    let id = if line.starts_with('"') {
-        JsString::from_json_literal(line).map_err(|_| TrustListFault::Literal)?
-    } else {
-        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        if !rest.is_empty() && !rest.trim_start().starts_with('#') {
-            return Err(TrustListFault::Words);
-        }
-        JsString::from(word)
-    };
-    let id = SourceId::new(id).map_err(|_| TrustListFault::Name)?;
-    if ed25519::claims_to_be_id(&id) && !ed25519::is_ed25519_id(&id) {
-        return Err(TrustListFault::Ed25519);
-    }
-    Ok(Some(id))
 }
 
 /// A list that could not be read.
@@ -156,111 +173,10 @@ pub enum TrustListError {
     },
 }
 
-/// What is wrong with a line of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrustListFault {
-    /// Not UTF-8.
-    #[error("it is not UTF-8")]
-    Utf8,
-    /// More than one word.
-    #[error(
-        "it has more than one word; write an id with spaces as a JSON string, a comment after `#`"
-    )]
-    Words,
-    /// Begins with a quotation mark and is no JSON string.
-    #[error("it begins with a quotation mark, but is not one JSON string")]
-    Literal,
-    /// `__proto__`.
-    #[error("`__proto__` cannot be a source id")]
-    Name,
-    /// Begins with `ed25519:` and is no such key.
-    #[error("it begins as an Ed25519 public key does, but is none")]
-    Ed25519,
-}
-
-/// A verifier that believes `V`, about the sources on a list.
-///
-/// The list can be replaced while replicas use it: share it in an [`Arc`].
-///
-/// ```
-/// use std::sync::Arc;
-/// use scuttlebutt::{LwwMap, Outcome, Replica, Signer, SourceId, Update};
-/// use scuttlebutt_security::{Allowed, Ed25519Key, Ed25519Verifier, TrustList};
-///
-/// let key = Ed25519Key::from_seed(&[7; 32]);
-/// let update = Update::from_json(&format!(r#"[["k",1],100,"{}"]"#, key.id()))?;
-/// let update = update.signed(&key.sign(&update)?);
-///
-/// let verifier = Arc::new(Allowed::new(TrustList::default(), Ed25519Verifier));
-/// let replica = Replica::new(SourceId::new("R")?, LwwMap::new());
-/// let mut replica = replica.verify_with(verifier.clone());
-/// assert_eq!(replica.remote_update(100.0, update.clone()), Outcome::Unverified);
-/// verifier.replace([key.id().clone()].into_iter().collect());
-/// assert_eq!(replica.remote_update(100.0, update), Outcome::Applied);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct Allowed<V> {
-    list: RwLock<Arc<TrustList>>,
-    verifier: V,
-}
-
-impl<V> Allowed<V> {
-    /// Believes `verifier` about the sources on `list`.
-    pub fn new(list: TrustList, verifier: V) -> Self {
-        Self { list: RwLock::new(Arc::new(list)), verifier }
-    }
-
-    /// From now on `list` counts. What was accepted before stays.
-    pub fn replace(&self, list: TrustList) {
-        *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
-    }
-
-    /// The list that counts.
-    pub fn list(&self) -> Arc<TrustList> {
-        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<V: Verifier> Verifier for Allowed<V> {
-    fn verify(&self, update: &Update) -> Trust {
-        if self.list().contains(update.source()) {
-            self.verifier.verify(update)
-        } else {
-            Trust::Untrusted
-        }
-    }
-
-    fn verify_all(&self, updates: &[Update]) -> Vec<Trust> {
-        let list = self.list();
-        judge_some(updates, &self.verifier, |update| list.contains(update.source()))
-    }
-}
-
-/// The verdicts of `verifier` on those updates that `may` pass; the others are not believed.
-pub(crate) fn judge_some(
-    updates: &[Update],
-    verifier: &impl Verifier,
-    may: impl Fn(&Update) -> bool,
-) -> Vec<Trust> {
-    let passed: Vec<bool> = updates.iter().map(may).collect();
-    let asked: Vec<Update> = updates
-        .iter()
-        .zip(&passed)
-        .filter(|(_, passed)| **passed)
-        .map(|(u, _)| u.clone())
-        .collect();
-    let mut verdicts = verifier.verify_all(&asked).into_iter();
-    let verdict = |passed: &bool| match passed {
-        true => verdicts.next().unwrap_or(Trust::Later),
-        false => Trust::Untrusted,
-    };
-    passed.iter().map(verdict).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use scuttlebutt::json::JsString;
+
     use super::*;
 
     fn fault(text: &str) -> (usize, TrustListFault) {
@@ -273,10 +189,39 @@ mod tests {
     #[test]
     fn every_wrong_line_is_named() {
         assert_eq!(fault("a\nb c\n"), (2, TrustListFault::Words));
-        assert_eq!(fault("\r\n\"a\" b"), (2, TrustListFault::Literal));
+        assert_eq!(fault("\r\n\"a\" b"), (2, TrustListFault::Words));
         assert_eq!(fault("\"a"), (1, TrustListFault::Literal));
         assert_eq!(fault("# x\n# y\n__proto__"), (3, TrustListFault::Name));
         assert_eq!(fault("\"ed25519:\""), (1, TrustListFault::Ed25519));
+        assert_eq!(fault("\na\u{feff}"), (2, TrustListFault::Invisible { code: 0xfeff }));
+        assert_eq!(fault("\u{feff}a"), (1, TrustListFault::ByteOrderMark));
+        assert_eq!(fault("\u{feff}# a\nb"), (1, TrustListFault::ByteOrderMark));
+        assert_eq!(fault("x\na\u{200b}"), (2, TrustListFault::Invisible { code: 0x200b }));
+        assert_eq!(fault("\"a\u{200d}\""), (1, TrustListFault::Invisible { code: 0x200d }));
+        assert_eq!(fault("Ed25519:6kpsY-KcUgq"), (1, TrustListFault::Capitals));
+        assert_eq!(fault("ed25519-secret:BwcHBwcH"), (1, TrustListFault::Secret));
+        assert_eq!(fault("a\n-----BEGIN PRIVATE KEY-----"), (2, TrustListFault::Secret));
+        assert_eq!(fault("a # ok\na until 5"), (2, TrustListFault::Twice));
+        for end in ["a until", "a until x", "a until 0", "a until 1e999", "a until # x"] {
+            assert_eq!(fault(end), (1, TrustListFault::End), "{end}");
+        }
+        assert_eq!(fault("a until 5 6"), (1, TrustListFault::Words));
+    }
+
+    #[test]
+    fn an_end_cuts_off_what_is_later() {
+        let list: TrustList =
+            "a until 100.5 # gone\n\"b c\" until 7\nd\nd # twice\n".parse().unwrap();
+        for (line, is_allowed) in [
+            (r#"[1,100.5,"a"]"#, true),
+            (r#"[1,100.6,"a"]"#, false),
+            (r#"[1,7,"b c"]"#, true),
+            (r#"[1,8,"b c"]"#, false),
+            (r#"[1,1e300,"d"]"#, true),
+            (r#"[1,1,"e"]"#, false),
+        ] {
+            assert_eq!(list.allows(&Update::from_json(line).unwrap()), is_allowed, "{line}");
+        }
     }
 
     #[test]
@@ -288,7 +233,7 @@ mod tests {
             [r#""7J+j9S1Sa5vnlgp5TL1XwZ/z7mg=""#, r#""a#b""#, r#""\ud800 #""#, r##""#""##]
         {
             let id = SourceId::new(JsString::from_json_literal(literal).unwrap()).unwrap();
-            assert!(list.contains(&id), "{literal}");
+            assert_eq!(list.term(&id), Some(Term::Open), "{literal}");
         }
     }
 

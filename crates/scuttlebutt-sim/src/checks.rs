@@ -114,7 +114,11 @@ impl<S: Subject> World<'_, S> {
             let checked = self.nodes[index].checked.timestamp(source);
             if checked < Some(announced) && !self.truth.is_forged(source) {
                 let missing = self.truth.between(source, checked, announced);
-                uncovered.extend(missing.filter(|update| !replica.is_live(&update.id())));
+                uncovered.extend(
+                    missing.filter(|update| {
+                        !replica.is_live(&update.id()) && self.allows(index, update)
+                    }),
+                );
             }
         }
         uncovered.retain(|update| !self.truth.was_skipped_by_originals(&update.id()));
@@ -181,9 +185,14 @@ impl<S: Subject> World<'_, S> {
         else {
             return Ok(());
         };
+        if self.nodes[index].has_dropped {
+            // What was dropped may have superseded what it wrote, and have outlived it.
+            return Ok(());
+        }
         let ids = || ids.iter().filter(|id| !self.truth.is_forged(id));
         let acknowledged = acknowledged.iter().filter(|id| !self.truth.is_forged(&id.source));
-        let acknowledged = acknowledged.filter_map(|id| self.truth.get(id)).collect();
+        let acknowledged = acknowledged.filter_map(|id| self.truth.get(id));
+        let acknowledged = acknowledged.filter(|update| self.allows(index, update)).collect();
         if let Some(update) = first_lost(self.subject, replica, acknowledged, &self.truth) {
             return self.violation(format!("I3: node {index} forgot {update:?}, acknowledged"));
         }
@@ -191,7 +200,8 @@ impl<S: Subject> World<'_, S> {
             let Some(their) = node.replica.as_ref().filter(|_| other != index) else { continue };
             let sent = ids()
                 .flat_map(|id| self.truth.of(id))
-                .filter(|update| their.is_live(&update.id()) && !forgotten.contains(&update.id()));
+                .filter(|update| their.is_live(&update.id()) && !forgotten.contains(&update.id()))
+                .filter(|update| self.allows(index, update));
             if let Some(update) = first_lost(self.subject, replica, sent.collect(), &self.truth) {
                 return self.violation(format!(
                     "I3: node {index} forgot {update:?}, which node {other} holds"
@@ -427,7 +437,7 @@ fn proof([one, other]: &[Update; 2]) -> Option<String> {
 }
 
 /// Each of these updates once, in the order of (timestamp, source) and, within a fork, of their changes.
-fn joined<'u>(updates: impl Iterator<Item = &'u Update>) -> Vec<&'u Update> {
+pub(crate) fn joined<'u>(updates: impl Iterator<Item = &'u Update>) -> Vec<&'u Update> {
     let mut updates: Vec<&Update> = updates.collect();
     updates.sort_by(|a, b| a.cmp_order(b));
     updates.dedup_by(|a, b| a.cmp_order(b).is_eq());
@@ -507,7 +517,7 @@ fn first_lost<'t, S: Subject>(
 }
 
 /// Where two texts part.
-fn excerpt(text: &str, other: &str) -> String {
+pub(crate) fn excerpt(text: &str, other: &str) -> String {
     let at = text.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
     let bytes = &text.as_bytes()[at.saturating_sub(20)..text.len().min(at + 60)];
     format!("…{}…", String::from_utf8_lossy(bytes))

@@ -36,6 +36,8 @@ pub const EXPECTED: &[&str] = &[
     "fault: clock years ahead",
     "fault: link moved",
     "fault: session left",
+    "fault: source revoked",
+    "fault: source revoked from some time on",
     "hostile: garbage",
     "hostile: forged digest",
     "hostile: forged claim",
@@ -100,6 +102,8 @@ pub const EXPECTED: &[&str] = &[
     "state: unannounced update held",
     "state: identity contested",
     "state: identity renewed",
+    "state: something dropped",
+    "state: own updates may be elsewhere",
 ];
 
 /// What happens in one run of four hundred or more.

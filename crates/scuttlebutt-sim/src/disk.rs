@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use scuttlebutt::{Model, Replica, SourceId, Update, VersionVector};
+use scuttlebutt::{Model, Replica, SourceId, Timestamp, Update, VersionVector};
 use scuttlebutt_store::Batch;
 
 use crate::chance::Chance;
@@ -26,11 +26,13 @@ struct Contents {
     id: SourceId,
     updates: BTreeMap<u64, Update>,
     vector: VersionVector,
+    own_gap: Option<Timestamp>,
 }
 
 impl SimulatedDisk {
     pub(crate) fn new(id: SourceId) -> Self {
-        let contents = Contents { id, updates: BTreeMap::new(), vector: VersionVector::new() };
+        let contents =
+            Contents { id, updates: BTreeMap::new(), vector: VersionVector::new(), own_gap: None };
         Self { contents, writing: None, earlier: None }
     }
 
@@ -72,7 +74,10 @@ impl SimulatedDisk {
     /// Gives a replica, which must be empty, what is kept for it.
     pub(crate) fn load<M: Model>(&self, replica: &mut Replica<M>) {
         replica.wait_for_store();
-        let Contents { updates, vector, .. } = &self.contents;
+        let Contents { updates, vector, own_gap, .. } = &self.contents;
+        if let Some(up_to) = own_gap {
+            replica.expect_own_gap(*up_to);
+        }
         replica.restore_at(updates.iter().map(|(at, update)| (*at, update.clone())), vector);
         replica.doubt_identity();
     }
@@ -108,6 +113,13 @@ impl Contents {
         for position in batch.released() {
             self.updates.remove(position);
         }
+        for (source, timestamp) in batch.fallen() {
+            self.vector.remove(source);
+            if let Some(timestamp) = timestamp {
+                self.vector.advance(source, *timestamp);
+            }
+        }
+        self.own_gap = batch.own_gap();
         for (source, timestamp) in batch.vector() {
             self.vector.advance(source, *timestamp);
         }

@@ -115,7 +115,10 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
         s.liars = false;
     });
     offer(&|s| s.originals = 0);
-    offer(&|s| s.verdicts = None);
+    offer(&|s| {
+        s.verdicts = None;
+        s.faults.revoked = None;
+    });
     offer(&|s| s.one_way = 0);
     offer(&|s| s.nodes = s.nodes / 2 + 1);
     offer(&|s| s.nodes -= 1);
@@ -126,6 +129,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     offer(&|s| s.faults.set_back = None);
     offer(&|s| s.faults.copied = None);
     offer(&|s| s.faults.loss = None);
+    offer(&|s| s.faults.revoked = None);
     offer(&|s| s.faults.restart = None);
     offer(&|s| s.faults.half_open = None);
     offer(&|s| s.faults.stall = None);

@@ -140,6 +140,8 @@ pub struct Faults {
     pub set_back: Option<f64>,
     /// A node stops and returns with a copy of another's disk, now or at an earlier time.
     pub copied: Option<f64>,
+    /// A source is believed no more, or not from some time on; each node hears of it in its own time.
+    pub revoked: Option<f64>,
 }
 
 impl Scenario {
@@ -190,6 +192,7 @@ impl Scenario {
             leave: rate(chance, 0.3),
             set_back: None,
             copied: None,
+            revoked: None,
         };
         let some = |chance: &mut Chance, share: f64| {
             if chance.happens(share) { chance.between(1, 1 + nodes as u64 / 4) as usize } else { 0 }
@@ -235,6 +238,11 @@ impl Scenario {
             // Nobody writes as another then, though hostile peers try; and who breaks promises is no
             // better known than before.
             scenario.liars = false;
+            // Those of the original's kind believe anybody for ever. From a stream of its own again.
+            let mut chance = Chance::from_seed(seed ^ 0x4B4B_4B4B);
+            if scenario.originals == 0 && chance.happens(0.5) {
+                scenario.faults.revoked = Some(chance.between(200, 4_000) as f64);
+            }
         }
         scenario
     }

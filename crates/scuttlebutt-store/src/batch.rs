@@ -26,6 +26,8 @@ pub struct Batch {
     pub(crate) updates: Vec<(u64, Update)>,
     pub(crate) vector: Vec<(SourceId, Timestamp)>,
     pub(crate) released: Vec<u64>,
+    pub(crate) fallen: Vec<(SourceId, Option<Timestamp>)>,
+    pub(crate) own_gap: Option<Timestamp>,
     end: u64,
     vector_changes: u64,
 }
@@ -34,27 +36,33 @@ impl Batch {
     /// Takes what `replica` has for its store: the next updates within the bounds, the entries of the
     /// announced version vector that changed after its `vector_changes_seen`-th change (0 at first,
     /// then [`vector_changes`](Self::vector_changes) of the batch before, or
-    /// [`Replica::vector_changes`] after loading), and the positions of what may be deleted.
+    /// [`Replica::vector_changes`] after loading), those that have fallen, and the positions of what may be
+    /// deleted.
     ///
     /// What is collected must be committed, or the store be opened again: the replica names each
-    /// position that may be deleted once.
+    /// position that may be deleted, and each entry that has fallen, once.
     pub fn collect<M: Model>(
         replica: &mut Replica<M>,
         vector_changes_seen: u64,
         limits: &StoreLimits,
     ) -> Self {
         let released = replica.take_released();
+        let fallen = replica.take_fallen();
         let mut bytes = 0;
-        let mut updates: Vec<(u64, Update)> = (replica.durable()..)
-            .zip(replica.unstored())
-            .take(limits.batch_updates_max.max(1))
-            .take_while(|(position, update)| {
-                bytes += update.line_len();
-                bytes <= limits.batch_bytes_max || *position == replica.durable()
-            })
-            .map(|(position, update)| (position, update.clone()))
-            .collect();
-        let end = replica.durable() + updates.len() as u64;
+        let mut unstored = replica.unstored_at().peekable();
+        let mut updates: Vec<(u64, Update)> = Vec::new();
+        while let Some((position, update)) = unstored.peek() {
+            bytes += update.line_len();
+            let is_full =
+                updates.len() >= limits.batch_updates_max || bytes > limits.batch_bytes_max;
+            if is_full && !updates.is_empty() {
+                break;
+            }
+            updates.push((*position, (*update).clone()));
+            unstored.next();
+        }
+        let end = unstored.peek().map_or(replica.head(), |(position, _)| *position);
+        drop(unstored);
         if end == replica.head() {
             // What supersedes an update is in this batch too, or durable: nobody will miss it, unless
             // it is the evidence for its source.
@@ -65,7 +73,8 @@ impl Batch {
             .map(|(source, timestamp)| (source.clone(), timestamp))
             .collect();
         let vector_changes = replica.vector_changes();
-        Self { updates, vector, released, end, vector_changes }
+        let own_gap = replica.own_gap();
+        Self { updates, vector, released, fallen, own_gap, end, vector_changes }
     }
 
     /// The same, but for the version vector, which the next batch then has: `vector_changes_seen` is what
@@ -122,6 +131,19 @@ impl Batch {
         &self.vector
     }
 
+    /// The entries of the version vector that have fallen: to be set, or deleted, before those of
+    /// [`vector`](Self::vector) are written.
+    #[must_use]
+    pub fn fallen(&self) -> &[(SourceId, Option<Timestamp>)] {
+        &self.fallen
+    }
+
+    /// What to hand to [`Replica::expect_own_gap`] before the replica is read back, if anything.
+    #[must_use]
+    pub fn own_gap(&self) -> Option<Timestamp> {
+        self.own_gap
+    }
+
     /// The positions of the updates to delete.
     #[must_use]
     pub fn released(&self) -> &[u64] {
@@ -131,6 +153,9 @@ impl Batch {
     /// Whether there is nothing to write at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.updates.is_empty() && self.vector.is_empty() && self.released.is_empty()
+        self.updates.is_empty()
+            && self.vector.is_empty()
+            && self.released.is_empty()
+            && self.fallen.is_empty()
     }
 }

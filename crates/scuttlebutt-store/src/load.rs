@@ -70,6 +70,9 @@ impl Store {
             let step = self.limits.progress_updates.max(1);
             let mut updates = 0;
             replica.wait_for_store();
+            if let Some(up_to) = self.meta().own_gap {
+                replica.expect_own_gap(up_to);
+            }
             let Scan { reader, decoder } = &mut scan;
             thread::scope(|scope| {
                 let (read, batches) = mpsc::sync_channel::<Batch>(BATCHES_WAITING_MAX);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use redb::{ReadTransaction, TableDefinition, WriteTransaction};
-use scuttlebutt::SourceId;
+use scuttlebutt::{SourceId, Timestamp};
 
 use crate::damage::Damage;
 use crate::error::{Context, StoreError};
@@ -37,11 +37,14 @@ pub(crate) struct Meta {
     pub(crate) origin: Option<String>,
     /// Who has written to it last, and whether that reached the disk.
     pub(crate) session: Option<String>,
+    /// Up to where own updates may be held elsewhere alone: see
+    /// [`Replica::own_gap`](scuttlebutt::Replica::own_gap).
+    pub(crate) own_gap: Option<Timestamp>,
 }
 
 impl Meta {
     pub(crate) fn new(id: SourceId, model: String) -> Self {
-        Self { format: FORMAT, id, model, origin: None, session: None }
+        Self { format: FORMAT, id, model, origin: None, session: None, own_gap: None }
     }
 
     pub(crate) fn write(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
@@ -61,7 +64,9 @@ impl Meta {
         put("id", Some(self.id.json_literal().as_bytes()))?;
         put("model", Some(self.model.as_bytes()))?;
         put("origin", self.origin.as_deref().map(str::as_bytes))?;
-        put("session", self.session.as_deref().map(str::as_bytes))
+        put("session", self.session.as_deref().map(str::as_bytes))?;
+        let own_gap = self.own_gap.map(|at| at.as_millis().to_le_bytes());
+        put("own-gap", own_gap.as_ref().map(<[u8; 8]>::as_slice))
     }
 
     pub(crate) fn read(transaction: &ReadTransaction, path: &Path) -> Result<Self, StoreError> {
@@ -101,6 +106,14 @@ impl Meta {
             model: text("model")?.ok_or_else(|| damaged("model"))?,
             origin: text("origin")?,
             session: text("session")?,
+            own_gap: match get("own-gap")? {
+                None => None,
+                Some(body) => {
+                    let millis = body.try_into().ok().map(f64::from_le_bytes);
+                    let at = millis.and_then(|millis| Timestamp::new(millis).ok());
+                    Some(at.ok_or_else(|| damaged("own-gap"))?)
+                }
+            },
         })
     }
 }

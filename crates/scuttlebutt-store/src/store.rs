@@ -154,6 +154,9 @@ impl Store {
     /// was written), so this and every later commit is refused: open the store again, which finds
     /// everything that was confirmed.
     pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let held = self.meta();
+        let meta =
+            (held.own_gap != batch.own_gap).then_some(Meta { own_gap: batch.own_gap, ..held });
         self.write("writing updates", |transaction| {
             let mut rows = transaction.open_table(UPDATES)?;
             let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,12 +166,31 @@ impl Store {
             )?;
             blocks.remove(&mut rows, &batch.released)?;
             let mut vector = transaction.open_table(VECTOR)?;
+            for (source, timestamp) in &batch.fallen {
+                let literal = source.json_literal();
+                match timestamp {
+                    Some(timestamp) => {
+                        let entry = record::seal_entry(source, *timestamp);
+                        vector.insert(literal, entry.as_slice())?;
+                    }
+                    None => {
+                        vector.remove(literal)?;
+                    }
+                }
+            }
             for (source, timestamp) in &batch.vector {
                 let entry = record::seal_entry(source, *timestamp);
                 vector.insert(source.json_literal(), entry.as_slice())?;
             }
-            Ok(())
-        })
+            match &meta {
+                Some(meta) => meta.write(transaction),
+                None => Ok(()),
+            }
+        })?;
+        if let Some(meta) = meta {
+            *self.meta.lock().unwrap_or_else(PoisonError::into_inner) = meta;
+        }
+        Ok(())
     }
 
     /// From now on the replica of this store writes as `id`: for

@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::links;
 use crate::model::{ModelName, Shown};
 use crate::printer::Printer;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::trust::Rules;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:7000";
@@ -36,7 +36,8 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
     }
 }
 
-async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
+async fn serve<M: Shown + Clone + Sync>(model: M, args: Serve) -> Result<(), Failure> {
+    let empty = model.clone();
     let signals = Signals::install()?;
     let config = SessionConfig {
         direction: match args.read_only {
@@ -56,10 +57,13 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         node = node.id(id);
     }
     let key = Key::named(&args.key, &args.trust.network)?.map(Arc::new);
-    if let Some(rules) = Rules::named(&args.trust, key.clone()).await? {
-        rules.reload_on_hangup()?;
-        node = node.verify_with(rules);
-    }
+    let rules = match Rules::named(&args.trust, key.clone()).await? {
+        None => None,
+        Some(rules) => {
+            node = node.verify_with(rules.clone());
+            Some((rules, signals::hangups()?))
+        }
+    };
     let store = match (args.memory, args.data_read_only) {
         (true, _) => None,
         (false, false) => Some(data::open::<M>(&args.data, args.durability, args.repair).await?),
@@ -72,6 +76,10 @@ async fn serve<M: Shown>(model: M, args: Serve) -> Result<(), Failure> {
         node = node.sign_with(key);
     }
     let node = data::start(node, store).await?;
+    if let Some((rules, hangups)) = rules {
+        let keeps = !args.memory && !args.data_read_only;
+        rules.govern(&node, empty, keeps.then(|| args.data.clone()), hangups).await?;
+    }
     if args.data_read_only {
         tracing::warn!(
             "--data-read-only: peers get what {} holds; writes are refused, and nothing is taken from peers",

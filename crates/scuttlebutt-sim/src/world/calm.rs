@@ -101,6 +101,9 @@ impl<S: Subject> World<'_, S> {
                 self.restart(index)?;
             }
         }
+        for index in 0..self.nodes.len() {
+            self.reload(index)?;
+        }
         let by_us = self.now_us + 1_000_000;
         for link in 0..self.links.len() {
             if self.links[link].nodes.iter().any(|node| self.nodes[*node].is_lost) {

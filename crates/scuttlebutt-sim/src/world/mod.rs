@@ -7,6 +7,7 @@ mod calm;
 mod identity;
 mod network;
 mod nodes;
+mod rules;
 mod storm;
 mod verdicts;
 
@@ -18,6 +19,7 @@ use scuttlebutt::{
 };
 
 pub(crate) use nodes::BATCH_UPDATES_MAX;
+use rules::Revocation;
 pub(crate) use verdicts::UNJUDGED_MAX;
 
 use crate::chance::Chance;
@@ -103,6 +105,10 @@ pub(crate) struct Node<M> {
     out_of_reach: BTreeMap<SourceId, u64>,
     /// Deliveries that wait until it has verified more.
     unread: Vec<(usize, u64, Side)>,
+    /// How many of the revocations it has heard of.
+    pub(crate) rules: usize,
+    /// It has dropped something for one: what that had superseded may be gone.
+    pub(crate) has_dropped: bool,
     /// What a hostile node has heard, to say again.
     heard: Vec<u8>,
 }
@@ -156,6 +162,7 @@ enum Event {
         side: Side,
     },
     Restart(usize),
+    Reload(usize),
     Fault(Fault),
     Trick {
         link: usize,
@@ -178,6 +185,7 @@ enum Fault {
     Move,
     SetBack,
     Copy,
+    Revoke,
 }
 
 /// The cluster.
@@ -193,6 +201,8 @@ pub(crate) struct World<'s, S: Subject> {
     pub(crate) nodes: Vec<Node<S::Model>>,
     pub(crate) links: Vec<Link>,
     pub(crate) truth: Truth,
+    /// The sources that were struck off, in the order in which that happened.
+    revocations: Vec<Revocation>,
     pub(crate) coverage: Coverage,
     pub(crate) trace: Trace,
     keeps_account: bool,
@@ -287,6 +297,8 @@ impl<'s, S: Subject> World<'s, S> {
                 trusted: BTreeSet::new(),
                 out_of_reach: BTreeMap::new(),
                 unread: Vec::new(),
+                rules: 0,
+                has_dropped: false,
                 heard: Vec::new(),
             });
         }
@@ -298,6 +310,7 @@ impl<'s, S: Subject> World<'s, S> {
             nodes,
             links: Vec::new(),
             truth: Truth::default(),
+            revocations: Vec::new(),
             coverage: Coverage::default(),
             trace: Trace::new(keeps_account),
             keeps_account,
@@ -342,6 +355,7 @@ impl<'s, S: Subject> World<'s, S> {
             (Fault::Move, is_changing.then_some(300.0)),
             (Fault::SetBack, faults.set_back),
             (Fault::Copy, faults.copied),
+            (Fault::Revoke, faults.revoked),
         ] {
             if let Some(every) = every {
                 world.plan_fault(fault, every);
@@ -384,6 +398,7 @@ impl<'s, S: Subject> World<'s, S> {
                 Ok(())
             }
             Event::Restart(node) => self.restart(node),
+            Event::Reload(node) => self.reload(node),
             Event::Fault(fault) => self.fault(fault),
             Event::Trick { link, epoch, from } => self.trick(link, epoch, from),
             Event::Tick => return self.tick(),

@@ -48,6 +48,7 @@ impl<S: Subject> World<'_, S> {
         node.emitted.extend(replica.updates_since(&VersionVector::new()).map(|update| update.id()));
         node.cursor = replica.change_cursor();
         node.replica = Some(replica);
+        self.nodes[index].rules = self.revocations.len();
         let life = self.nodes[index].life;
         self.note(format_args!("node {index} starts, life {life}"));
     }
@@ -57,6 +58,9 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         }
         self.start(index);
+        if !self.revocations.is_empty() {
+            self.rejudge(index)?;
+        }
         if let Some(disk) = &self.nodes[index].disk {
             let stored: std::collections::BTreeSet<_> =
                 disk.updates().map(|update| update.id()).collect();

@@ -23,6 +23,7 @@ impl<S: Subject> World<'_, S> {
             Fault::Leave => faults.leave,
             Fault::SetBack => faults.set_back,
             Fault::Copy => faults.copied,
+            Fault::Revoke => faults.revoked,
             Fault::Move => Some(300.0),
         };
         self.plan_fault(fault, every.unwrap_or(f64::MAX / 4.0));
@@ -124,6 +125,7 @@ impl<S: Subject> World<'_, S> {
                     self.pump(link, side);
                 }
             }
+            Fault::Revoke => self.revoke(),
             Fault::Move if !up.is_empty() => {
                 self.coverage.hit("fault: link moved");
                 let link = *self.chance.pick(&up);

@@ -42,7 +42,7 @@ impl<S: Subject> World<'_, S> {
         let life = node.life;
         for question in replica.take_questions(usize::MAX) {
             let is_new = self.nodes[index].asked.insert(question.ticket, question.update.clone());
-            if self.is_genuine(&question.update) {
+            if self.is_genuine(&question.update) && self.allows(index, &question.update) {
                 let update = question.update.clone();
                 self.nodes[index].heard_of.insert(update.id(), update);
             }
@@ -67,7 +67,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// Lets arrive what a node has not read.
-    fn read_on(&mut self, index: usize) {
+    pub(super) fn read_on(&mut self, index: usize) {
         if self.nodes[index].asked.len() <= UNJUDGED_MAX / 2 || !self.has_enough_to_verify(index) {
             for (link, epoch, to) in std::mem::take(&mut self.nodes[index].unread) {
                 self.schedule(self.now_us, Event::Deliver { link, epoch, to });
@@ -85,7 +85,7 @@ impl<S: Subject> World<'_, S> {
             return Ok(());
         }
         let Some(update) = self.nodes[index].asked.get(&ticket).cloned() else { return Ok(()) };
-        let (trust, name) = match self.is_genuine(&update) {
+        let (trust, name) = match self.is_genuine(&update) && self.allows(index, &update) {
             _ if self.is_out_of_reach(index, update.source()) => {
                 (Trust::Later, "verdict: key out of reach")
             }
@@ -129,7 +129,7 @@ impl<S: Subject> World<'_, S> {
     }
 
     /// The sessions of a node take note of verdicts.
-    fn settle(&mut self, index: usize) {
+    pub(super) fn settle(&mut self, index: usize) {
         for link in 0..self.links.len() {
             for side in 0..2 {
                 if self.links[link].nodes[side] != index {

@@ -203,6 +203,15 @@ impl Arrival {
         })
     }
 
+    /// All updates held, with their positions.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (u64, Entry)> {
+        self.blocks.into_iter().flat_map(|(number, block)| {
+            let offsets: Vec<u64> = (0..block.slots.len()).map(|slot| block.offset(slot)).collect();
+            let entries = offsets.into_iter().zip(block.slots);
+            entries.filter_map(move |(offset, entry)| Some((number * BLOCK + offset, entry?)))
+        })
+    }
+
     fn touch(&self) {
         #[cfg(test)]
         self.touched.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

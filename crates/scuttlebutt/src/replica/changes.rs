@@ -27,11 +27,14 @@ use crate::update::Update;
 pub struct ChangeCursor {
     position: u64,
     missed: u64,
+    /// How often something had been withdrawn when this was read last.
+    withdrawals: u64,
+    was_withdrawn: bool,
 }
 
 impl ChangeCursor {
-    pub(crate) fn at(position: u64) -> Self {
-        Self { position, missed: 0 }
+    pub(crate) fn at(position: u64, withdrawals: u64) -> Self {
+        Self { position, withdrawals, ..Self::default() }
     }
 
     /// The position in the order of arrival that is read next.
@@ -44,6 +47,13 @@ impl ChangeCursor {
     /// may count some that were superseded by the time they arrived, and so never shown to anybody.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
+    }
+
+    /// Whether something that this reader may have been shown was [withdrawn](crate::Replica::rejudge), since
+    /// it was last asked: then the state has to be read anew. It is known once the changes that follow are
+    /// read.
+    pub fn take_withdrawn(&mut self) -> bool {
+        std::mem::take(&mut self.was_withdrawn)
     }
 }
 
@@ -63,7 +73,9 @@ pub struct Changes<'r> {
 }
 
 impl<'r> Changes<'r> {
-    pub(crate) fn new(log: &'r Arrival, cursor: &'r mut ChangeCursor) -> Self {
+    pub(crate) fn new(log: &'r Arrival, cursor: &'r mut ChangeCursor, withdrawals: u64) -> Self {
+        let has_changed = std::mem::replace(&mut cursor.withdrawals, withdrawals) != withdrawals;
+        cursor.was_withdrawn |= has_changed && cursor.position > 0;
         Self { log, cursor }
     }
 }
@@ -72,6 +84,11 @@ impl Changes<'_> {
     /// [`ChangeCursor::take_missed`], while iterating.
     pub fn take_missed(&mut self) -> u64 {
         self.cursor.take_missed()
+    }
+
+    /// [`ChangeCursor::take_withdrawn`], while iterating.
+    pub fn take_withdrawn(&mut self) -> bool {
+        self.cursor.take_withdrawn()
     }
 }
 

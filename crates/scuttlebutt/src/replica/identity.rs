@@ -225,6 +225,7 @@ impl<M: Model> Replica<M> {
         self.id = id;
         self.own_history = OwnHistory::default();
         self.returned = None;
+        self.rulings.own_gap = None;
         self.is_identity_doubted = self.is_doubted_for_good;
     }
 }

@@ -99,6 +99,7 @@ impl<M: Model> Replica<M> {
         // What the announced entry covers was written here and is superseded: a peer that is behind
         // sent it round.
         if *update.source() == self.id
+            && self.rulings.own_gap < Some(update.timestamp())
             && !known.is_some_and(|index| {
                 self.sources.get(index).announced() >= Some(update.timestamp())
             })

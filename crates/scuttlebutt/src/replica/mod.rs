@@ -16,6 +16,7 @@ mod merging;
 mod outcome;
 mod places;
 mod promises;
+mod rejudging;
 mod room;
 mod sources;
 mod storing;
@@ -46,6 +47,7 @@ use identity::OwnHistory;
 pub use outcome::{LocalUpdateError, Outcome, SignError, Signer, Trust, Verifier};
 use places::Places;
 use promises::Promised;
+use rejudging::Rulings;
 use sources::Sources;
 pub(crate) use sources::{Source, SourceIndex};
 pub(crate) use waiting::Settled;
@@ -65,7 +67,8 @@ const LIFE_MAX: u64 = (1 << 53) - 1;
 ///   [`updates_since`](Self::updates_since), [`version_vector`](Self::version_vector);
 /// - *a store's side:* [`wait_for_store`](Self::wait_for_store),
 ///   [`restore`](Self::restore), [`unstored`](Self::unstored), [`stored`](Self::stored);
-/// - *verdicts:* [`take_questions`](Self::take_questions), [`answer`](Self::answer);
+/// - *verdicts:* [`take_questions`](Self::take_questions), [`answer`](Self::answer),
+///   [`rejudge`](Self::rejudge);
 /// - *identity:* [`is_identity_disputed_by`](Self::is_identity_disputed_by),
 ///   [`doubt_identity`](Self::doubt_identity), [`renew_identity`](Self::renew_identity),
 ///   [`await_own_history`](Self::await_own_history).
@@ -128,6 +131,7 @@ pub struct Replica<M> {
     life: Option<u64>,
     places: Places,
     waiting: Waiting,
+    rulings: Rulings,
 }
 
 /// Everything may be sent.
@@ -166,6 +170,7 @@ impl<M: Model> Replica<M> {
             life: None,
             places: Places::default(),
             waiting: Waiting::default(),
+            rulings: Rulings::default(),
         }
     }
 
@@ -345,6 +350,7 @@ impl<M: Model> Replica<M> {
             durable: self.durable,
             vector_changes: self.sources.changes(),
             answers: self.waiting.answers(),
+            rulings: self.rulings.count,
         }
     }
 
@@ -358,7 +364,7 @@ impl<M: Model> Replica<M> {
         let stored = (self.has_store, self.durable, &self.promised, &self.outlived);
         let doubt = (self.is_identity_doubted, self.is_doubted_for_good);
         let identity = (doubt, &self.own_history);
-        let kept = (&self.forks, &self.unsendable);
+        let kept = (&self.forks, &self.unsendable, &self.rulings);
         let rest = (&self.clock, &self.returned, identity, &self.waiting, kept);
         write!(out, "{:?}", (&self.id, &self.model, &self.log, &self.sources, stored, rest))
     }
@@ -366,12 +372,12 @@ impl<M: Model> Replica<M> {
     /// Reads the changes of state since the cursor's position, in the order in which they happened,
     /// and moves the cursor. See [`ChangeCursor`].
     pub fn changes<'r>(&'r self, cursor: &'r mut ChangeCursor) -> Changes<'r> {
-        Changes::new(&self.log, cursor)
+        Changes::new(&self.log, cursor, self.rulings.withdrawals)
     }
 
     /// A cursor that reads only what changes from now on.
     pub fn change_cursor(&self) -> ChangeCursor {
-        ChangeCursor::at(self.log.head())
+        ChangeCursor::at(self.log.head(), self.rulings.withdrawals)
     }
 
     pub(crate) fn new_link(&mut self) -> Link {
@@ -514,6 +520,7 @@ pub struct Revision {
     durable: u64,
     vector_changes: u64,
     answers: u64,
+    rulings: u64,
 }
 
 /// Through which session an update came.

@@ -93,9 +93,12 @@ impl<M: Model> Replica<M> {
         self.credit_numbered(&promise);
     }
 
-    /// [`credit`](Self::credit) for all that was ever written under this replica's own id.
+    /// [`credit`](Self::credit) for all that was ever written under this replica's own id, unless some of
+    /// it may be held elsewhere alone.
     pub(super) fn credit_own(&mut self) {
-        if let Some(own) = self.sources.find(&self.id) {
+        if self.rulings.own_gap.is_none()
+            && let Some(own) = self.sources.find(&self.id)
+        {
             self.credit_numbered(&[(own, Timestamp::MAX)]);
         }
     }
@@ -149,6 +152,15 @@ impl<M: Model> Replica<M> {
     pub(super) fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
         self.sources.announce(index, timestamp);
         let source = self.sources.get(index);
+        if self.rulings.own_gap.is_some()
+            && source.id == self.id
+            && source.announced() >= self.rulings.own_gap
+        {
+            // What was let go here and held elsewhere has come back.
+            self.rulings.own_gap = None;
+            self.announce_own();
+        }
+        let source = self.sources.get(index);
         if self.returned.is_some() && source.id == self.id && source.announced() >= self.returned {
             // All that came back is complete, and what was written since is ours alone.
             self.returned = None;
@@ -156,7 +168,9 @@ impl<M: Model> Replica<M> {
                 return;
             }
             self.is_identity_doubted = false;
-            if let Some(newest) = source.newest() {
+            if self.rulings.own_gap.is_none()
+                && let Some(newest) = source.newest()
+            {
                 self.credit_numbered(&[(index, newest.timestamp)]);
             }
         }

@@ -177,7 +177,7 @@ impl Source {
 pub(crate) struct Sources {
     list: Vec<Source>,
     by_id: BTreeMap<SourceId, SourceIndex>,
-    /// The sources with an announced entry, by when it last changed.
+    /// The sources whose announced entry has ever changed, by when it last did.
     by_change: BTreeMap<u64, SourceIndex>,
     changes: u64,
     bytes: usize,
@@ -278,17 +278,32 @@ impl Sources {
 
     /// Moves the announced entry of a source up to `timestamp`; never down.
     pub(crate) fn announce(&mut self, index: SourceIndex, timestamp: Timestamp) {
+        if self.get(index).announced < Some(timestamp) {
+            self.set_announced(index, Some(timestamp));
+        }
+    }
+
+    /// Moves the announced entry of a source down, to `timestamp` or to nothing.
+    pub(crate) fn fall_back(&mut self, index: SourceIndex, timestamp: Option<Timestamp>) {
+        self.set_announced(index, timestamp);
+    }
+
+    fn set_announced(&mut self, index: SourceIndex, announced: Option<Timestamp>) {
         let source = &mut self.list[index.0 as usize];
-        if source.announced >= Some(timestamp) {
-            return;
-        }
-        if source.announced.is_some() {
-            self.by_change.remove(&source.changed);
-        }
+        self.by_change.remove(&source.changed);
         self.changes += 1;
-        source.announced = Some(timestamp);
+        source.announced = announced;
         source.changed = self.changes;
         self.by_change.insert(self.changes, index);
+    }
+
+    /// Forgets which updates are held, and not the sources nor what is announced of them.
+    pub(crate) fn clear_slots(&mut self) {
+        for source in &mut self.list {
+            source.slots = Sorted::default();
+            source.unsendable.clear();
+            source.brought = None;
+        }
     }
 
     /// How often the announced vector has changed.

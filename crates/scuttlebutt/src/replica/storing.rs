@@ -142,10 +142,16 @@ impl<M: Model> Replica<M> {
     }
 
     /// What a store has yet to write, in the order of arrival: the updates from
-    /// [`durable`](Self::durable) on, without gaps in their positions. Those that were superseded since
-    /// are among them: peers may be sent them until what superseded them is durable too.
+    /// [`durable`](Self::durable) on. Those that were superseded since are among them: peers may be sent
+    /// them until what superseded them is durable too.
     pub fn unstored(&self) -> impl Iterator<Item = &Update> {
-        self.log.from(self.durable).map(|(_, entry)| &entry.update)
+        self.unstored_at().map(|(_, update)| update)
+    }
+
+    /// The same, each with its position: between them are the places of those that were
+    /// [dropped](Self::rejudge).
+    pub fn unstored_at(&self) -> impl Iterator<Item = (u64, &Update)> {
+        self.log.from(self.durable).map(|(position, entry)| (position, &entry.update))
     }
 
     /// Whether the update at `position` is worth storing: nothing supersedes it, or it is the newest

@@ -2,6 +2,7 @@
 
 mod cost;
 mod forks;
+mod rejudging;
 mod signing;
 mod store;
 mod time;

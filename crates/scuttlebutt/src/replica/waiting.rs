@@ -193,6 +193,27 @@ impl Waiting {
         }
     }
 
+    /// Asks about everything that waits under new names: an answer that is on its way was given by rules
+    /// that count no more.
+    pub(super) fn ask_anew(&mut self) {
+        let Self { queues, sources, unasked, next, .. } = self;
+        self.forgotten_below = *next;
+        sources.clear();
+        unasked.clear();
+        self.otherwise.clear();
+        for (source, queue) in queues {
+            queue.by_time.clear();
+            for item in &mut queue.items {
+                (item.ticket, item.verdict) = (Ticket(*next), None);
+                *next += 1;
+                queue.by_time.insert((item.update.timestamp(), item.ticket));
+                sources.insert(item.ticket, source.clone());
+                unasked.insert(item.ticket);
+            }
+        }
+        self.answers += 1;
+    }
+
     fn settled(&self, ticket: Ticket) -> Settled {
         if self.sources.contains_key(&ticket) {
             Settled::No

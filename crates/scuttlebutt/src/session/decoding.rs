@@ -114,6 +114,7 @@ impl Session {
         replica: &mut Replica<M>,
         now_ms: f64,
     ) -> Result<(), SessionError> {
+        self.follow_rules(replica);
         while self.listens() {
             match self.decoded.frames.pop_front() {
                 Some(frame) => self.handle(replica, now_ms, frame)?,

@@ -232,6 +232,10 @@ impl Session {
         }
         self.old_below = replica.old_below(now_ms);
         self.tally.digests_received += 1;
+        if self.tally.digests_received > 1 && self.receiving.is_to_ask() {
+            // It may hold no more what was refused: its rules may have changed, as ours had.
+            self.ask_again(replica, now_ms);
+        }
         self.is_model_unsure &= digest.extensions.as_ref().is_none_or(|peer| peer.model.is_none());
         self.agree_on_binary(digest.extensions.as_ref());
         // Nothing is agreed on by one side alone.

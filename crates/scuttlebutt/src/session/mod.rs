@@ -161,6 +161,8 @@ pub struct Session {
     no_room_due: Option<NoRoom>,
     /// The peer wants to be sent what is superseded, as evidence.
     wants_evidence: bool,
+    /// The replica's rules as they were when the peer was last asked.
+    rulings: u64,
     events: VecDeque<SessionEvent>,
     events_max: usize,
     tally: Tally,
@@ -223,6 +225,7 @@ impl Session {
             tells_refusals: false,
             no_room_due: None,
             wants_evidence: false,
+            rulings: replica.rulings(),
             events: VecDeque::new(),
             events_max,
             tally: Tally::default(),
@@ -358,6 +361,7 @@ impl Session {
         }
         self.carried < self.carry.len()
             || !self.rest.is_empty()
+            || self.has_new_rules(replica) && !matches!(self.sending, Sending::Finished)
             || match &self.sending {
                 Sending::Finished => false,
                 Sending::AwaitingDigest => {
@@ -393,6 +397,7 @@ impl Session {
         room: usize,
     ) -> usize {
         let start = out.len();
+        self.follow_rules(replica);
         while !self.is_closed {
             let left = room - (out.len() - start);
             if self.carried < self.carry.len() {
@@ -532,6 +537,7 @@ impl Session {
             tells_refusals,
             no_room_due,
             wants_evidence,
+            rulings,
             events,
             events_max: _,
             tally: _,
@@ -557,7 +563,8 @@ impl Session {
             was_synced,
             has_heard_history,
         );
-        let times = (heartbeat, digest_deadline_ms, ask_again_at_ms, asked_again_ms, patience);
+        let times =
+            (heartbeat, digest_deadline_ms, ask_again_at_ms, asked_again_ms, patience, rulings);
         let state = (receiving, unsettled, sending, owed, position, end);
         write!(out, "{:?}", (link, bytes, state, times, events))
     }

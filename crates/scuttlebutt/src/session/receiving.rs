@@ -89,6 +89,11 @@ impl Receiving {
         false
     }
 
+    /// Promises count no more, and nothing was asked for since.
+    pub(super) fn is_to_ask(&self) -> bool {
+        matches!(self.validity, Validity::Void)
+    }
+
     /// An update was put off: what is being received is incomplete, and so is everything that was
     /// asked for already. How many histories are yet to come of that is not known, since a peer may
     /// send one without being asked; so only a fresh digest helps.

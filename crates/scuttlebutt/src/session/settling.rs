@@ -140,11 +140,28 @@ impl Session {
         }
     }
 
+    /// Whether the peer is to be asked anew, by other rules.
+    pub(super) fn has_new_rules<M: Model>(&self, replica: &Replica<M>) -> bool {
+        self.rulings != replica.rulings() && self.config.announces()
+    }
+
+    /// The replica has judged anew what it holds: what the peer promised before, for what was announced
+    /// before, counts no more, and what was refused may be accepted now.
+    pub(super) fn follow_rules<M: Model>(&mut self, replica: &Replica<M>) {
+        if std::mem::replace(&mut self.rulings, replica.rulings()) != replica.rulings() {
+            self.receiving.update_put_off();
+            self.unsettled.void();
+            self.resumed = None;
+            self.is_digest_due |= self.config.announces();
+        }
+    }
+
     /// Takes note of the verdicts on updates that this session brought: what the peer promised counts
     /// then, or does not. To be called whenever [`has_verdicts`](Self::has_verdicts), which may become
     /// true when the replica's [revision](Replica::revision) changes; only sessions of a replica whose
     /// verifier answers [`Trust::Later`](crate::Trust::Later) have any.
     pub fn settle<M: Model>(&mut self, replica: &mut Replica<M>) {
+        self.follow_rules(replica);
         while !self.is_closed {
             match self.unsettled.items.front_mut() {
                 None => break,

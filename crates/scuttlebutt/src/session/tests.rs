@@ -12,6 +12,7 @@ mod deferring;
 mod heartbeat;
 mod in_order;
 mod options;
+mod rejudging;
 mod slow_peers;
 mod verdicts;
 
