@@ -76,11 +76,70 @@ fn a_hangup_reads_the_list_again_and_a_wrong_one_changes_nothing() {
     serve.wait_for_log("line 1: it has more than one word");
     done(&set);
 
+    // An editor that has just opened it, or a disk that is full.
     std::fs::write(&trusted, "").unwrap();
     serve.signal("HUP");
-    serve.wait_for_log("0 sources listed");
-    fails(&set, 6, "did not accept");
-    assert_eq!(done(&["get", "--peer", &peer, "k"]), "1\n", "what was accepted stays");
+    serve.wait_for_log("names nobody");
+    done(&set);
+}
+
+/// What one node held and another never had comes to the same on both, whichever list came first.
+#[test]
+fn i1_equal_lists_mean_equal_states() {
+    let folder = Folder::new();
+    let ((ada, ada_id), (ben, ben_id)) = (key(&folder, "ada.key"), key(&folder, "ben.key"));
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("{ada_id}\n{ben_id}\n")).unwrap();
+    let dir = folder.file("data");
+    let (mut old, peer) = Running::serve(&["--trust", &trusted, "--data", &dir]);
+    done(&["set", "--peer", &peer, "--key", &ben, "by", "\"ben\""]);
+    done(&["set", "--peer", &peer, "--key", &ada, "also", "1"]);
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    old.signal("HUP");
+    old.wait_for_log("1 updates are withdrawn in all");
+    let lines = [old.line(), old.line(), old.line()];
+    assert_eq!(lines[2].trim_end(), "withdrawn", "{lines:?}");
+    let (_new, new_peer) = Running::serve(&["--trust", &trusted, "--peer", &peer]);
+    until("also", || has(&new_peer, "also"));
+    for at in [&peer, &new_peer] {
+        assert_eq!(done(&["dump", "--peer", at]), "{\"also\":1}\n");
+    }
+    // So it is after a start, and nothing was destroyed.
+    old.signal("TERM");
+    old.wait();
+    let kept = std::fs::read_to_string(folder.file("data/withdrawn.jsonl")).unwrap();
+    assert!(kept.contains("[[\"by\",\"ben\"]") && kept.lines().count() == 1, "{kept}");
+    let (mut old, peer) = Running::serve(&["--trust", &trusted, "--data", &dir]);
+    assert_eq!(done(&["dump", "--peer", &peer]), "{\"also\":1}\n");
+    std::fs::write(&trusted, format!("{ada_id}\n{ben_id}\n")).unwrap();
+    old.signal("HUP");
+    old.wait_for_log("2 sources listed");
+    let imported = run(&["import", &folder.file("data/withdrawn.jsonl"), "--data", &dir]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
+    assert!(has(&peer, "by"));
+    // A list that changed while the node was away counts from its start on.
+    old.signal("TERM");
+    old.wait();
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    let (_old, peer) = Running::serve(&["--trust", &trusted, "--data", &dir]);
+    assert_eq!(done(&["dump", "--peer", &peer]), "{\"also\":1}\n");
+}
+
+#[test]
+fn what_was_refused_is_asked_for_at_once_when_the_list_allows_it() {
+    let folder = Folder::new();
+    let ((ada, ada_id), (ben, ben_id)) = (key(&folder, "ada.key"), key(&folder, "ben.key"));
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    let (_relay, relay) = Running::serve(&[]);
+    let (serve, peer) = Running::serve(&["--trust", &trusted, "--peer", &relay]);
+    done(&["set", "--peer", &relay, "--key", &ada, "a", "1"]);
+    done(&["set", "--peer", &relay, "--key", &ben, "b", "1"]);
+    until("a", || has(&peer, "a"));
+    assert!(!has(&peer, "b"));
+    std::fs::write(&trusted, format!("{ada_id}\n{ben_id}\n")).unwrap();
+    serve.signal("HUP");
+    until("b", || has(&peer, "b"));
 }
 
 #[test]
