@@ -3,6 +3,7 @@
 mod cluster;
 mod place;
 mod repair;
+mod rules;
 mod trust;
 mod verify;
 mod write;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scuttlebutt::{Limits, Metadata, Retention, SourceId};
 
-pub(crate) use links::{Admit, Cert, CertArgs, CertCommand, CertNode, LinkArgs, Place, TlsArgs};
+pub(crate) use links::{
+    Admit, Cert, CertArgs, CertCommand, CertNode, DialArgs, LinkArgs, Place, TlsArgs,
+};
 
 use crate::data::{DEFAULT_DIR, DurabilityName};
 use crate::model::ModelName;
@@ -21,6 +24,7 @@ use crate::model::ModelName;
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use place::{DataArgs, PeerArgs, PlaceArgs};
 pub(crate) use repair::Repair;
+pub(crate) use rules::{KeyCommand, Keys, Revoke, Rotate, TrustCommand, Trusted};
 pub(crate) use trust::{Id, KeyArgs, Keygen, SignatureKind, TrustArgs};
 pub(crate) use verify::Verify;
 pub(crate) use write::{Emit, Set};
@@ -83,6 +87,8 @@ pub(crate) enum Command {
     Cert(Cert),
     Keygen(Keygen),
     Id(Id),
+    Key(Keys),
+    Trust(Trusted),
     Verify(Verify),
     Completions(Completions),
 }

@@ -87,7 +87,7 @@ impl<M: Shown> Client<M> {
             shutdown_wait_ms_max: FAREWELL_MS_MAX,
             ..Limits::default()
         };
-        let tls = links::read(&args.tls)?;
+        let tls = links::read_for_dialling(&args.tls)?;
         let mut node = Node::builder(model).limits(limits).tls(tls);
         if let Some(cluster) = &trust.network.cluster {
             node = node.cluster(cluster.clone());

@@ -76,9 +76,10 @@ impl Failure {
     pub(crate) fn link(address: &Address, error: &LinkError) -> Self {
         match error {
             LinkError::Dial { error, .. } => Self::unreachable(address, error),
-            LinkError::Tls(error @ TlsError::NobodyTrusted) => {
-                Self::usage(format!("{address}: {error}; an authority is named by --ca FILE"))
-            }
+            LinkError::Tls(error @ TlsError::NobodyTrusted) => Self::usage(format!(
+                "{address}: {error}; an authority is named by --ca FILE, \
+                     nodes are by --admit FILE"
+            )),
             LinkError::Tls(TlsError::Refused { alert }) if alert == "CertificateRequired" => {
                 Self::new(
                     Code::Protocol,

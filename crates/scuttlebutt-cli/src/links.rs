@@ -10,7 +10,7 @@ use scuttlebutt_net::{Admitted, Authorities, NodeKey, Tls, TlsIdentity};
 use scuttlebutt_security::{Ed25519Key, Term, TrustList, key_file, regular_file};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Admit, LinkArgs, TlsArgs};
+use crate::cli::{Admit, DialArgs, LinkArgs, TlsArgs};
 use crate::exit::Failure;
 
 /// Who we are, and whom we believe.
@@ -33,6 +33,19 @@ pub(crate) fn read(args: &TlsArgs) -> Result<Tls, Failure> {
         None => None,
     };
     Ok(Tls { identity, authorities, ..Tls::default() })
+}
+
+/// The same for a command that dials one peer.
+pub(crate) fn read_for_dialling(args: &DialArgs) -> Result<Tls, Failure> {
+    let mut tls = read(&args.identity)?;
+    if !args.admit.is_empty() {
+        let mut admitted = vec![];
+        for file in &args.admit {
+            admitted.extend(read_keys(file)?);
+        }
+        tls.admitted = Some(admitted.into_iter().collect());
+    }
+    Ok(tls)
 }
 
 /// The same for a node that stays, and whom it lets in. The list is read again at SIGHUP.
@@ -117,6 +130,11 @@ fn read_again_at_hangup(lists: Vec<Admit>, admitted: Admitted) -> Result<(), Fai
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             match read_lists(&lists) {
+                // A file that is just being written, or was lost, looks like that.
+                Ok(keys) if keys.is_empty() => tracing::error!(
+                    "nobody is named by --admit any more; who was admitted stays so: to admit nobody is to be \
+                     said with a new start"
+                ),
                 Ok(keys) => {
                     tracing::info!(keys = keys.len(), "who is admitted was read again");
                     admitted.replace(keys);

@@ -33,6 +33,7 @@ mod signals;
 mod source;
 mod terminal;
 mod trust;
+mod trust_file;
 mod withdrawn;
 mod writing;
 
@@ -81,6 +82,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Keygen(args) => commands::keygen::run(args).await,
         Command::Verify(args) => commands::verify::run(args).await,
         Command::Id(args) => commands::id::run(&args),
+        Command::Key(args) => commands::key::run(args).await,
+        Command::Trust(args) => commands::trust::run(args).await,
         Command::Completions(args) => commands::completions::run(&args),
     }
 }

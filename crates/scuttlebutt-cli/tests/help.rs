@@ -30,6 +30,8 @@ fn help_teaches_the_first_sync_and_the_exit_codes() {
         "cert",
         "keygen",
         "id",
+        "key",
+        "trust",
         "verify",
         "completions",
     ];

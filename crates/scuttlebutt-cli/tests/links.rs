@@ -219,3 +219,25 @@ fn each_place_has_its_own_direction() {
     common::eventually("it goes there", || run(&["get", "--peer", &other, "ours"]).out == "1\n");
     fails(&["get", "--peer", &third, "theirs"], 1, "has no value");
 }
+
+/// As `serve` does, the commands know a node by a file of keys, also where the address has none.
+#[test]
+fn commands_know_nodes_by_a_file_of_keys() {
+    let folder = Folder::new();
+    let ((ada, ada_id), (eve, eve_id)) = (node_key(&folder, 1), node_key(&folder, 2));
+    let (right, wrong) = (folder.file("right"), folder.file("wrong"));
+    std::fs::write(&right, format!("# ours\n{ada_id}\n")).unwrap();
+    std::fs::write(&wrong, format!("{eve_id}\n")).unwrap();
+    let (_node, address) = serve(&["--tls", "127.0.0.1:0", "--node-key", &ada, "--admit-anyone"]);
+    done(&["set", "--peer", &address, "--admit", &right, "k", "1"]);
+    assert_eq!(done(&["get", "--peer", &address, "--admit", &right, "k"]), "1\n");
+    assert_eq!(done(&["dump", "--peer", &address, "--admit", &right]), "{\"k\":1}\n");
+    let watch = ["--peer", &address, "--admit", &right, "--node-key", &eve, "--history"];
+    assert!(Running::watch(&watch).line().starts_with("\"k\"\t1"));
+    for command in [&["get", "k"][..], &["dump"], &["watch"], &["set", "k", "2"]] {
+        let mut all = command[..1].to_vec();
+        all.extend(["--peer", &address, "--admit", &wrong]);
+        all.extend(&command[1..]);
+        fails(&all, 4, "");
+    }
+}

@@ -310,3 +310,112 @@ fn an_import_believes_whom_it_is_told_to() {
     let told = run(&["import", &file, "--data", &dir]);
     assert!(told.out.starts_with("2 updates imported"), "{}", told.out);
 }
+
+/// What a key wrote until its end counts everywhere, and nothing later does anywhere.
+#[test]
+fn a_revoked_key_keeps_what_it_wrote_and_writes_no_more() {
+    let folder = Folder::new();
+    let ((ada, ada_id), (ben, ben_id)) = (key(&folder, "ada.key"), key(&folder, "ben.key"));
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("# writers\n{ada_id}\n{ben_id} # Ben\n")).unwrap();
+    let dir = folder.file("data");
+    let (serve, peer) = Running::serve(&["--trust", &trusted, "--data", &dir]);
+    done(&["set", "--peer", &peer, "--key", &ben, "by", "1"]);
+    let revoked = done(&["trust", "revoke", &ben_id, "--trust", &trusted, "--data", &dir]);
+    assert!(revoked.contains("counts, and nothing later\n"), "{revoked}");
+    let list = std::fs::read_to_string(&trusted).unwrap();
+    assert!(list.contains(&format!("\n{ben_id} until ")) && list.ends_with(" # Ben\n"), "{list}");
+    serve.signal("HUP");
+    serve.wait_for_log("2 sources listed");
+    fails(&["set", "--peer", &peer, "--key", &ben, "by", "2"], 6, "");
+    done(&["set", "--peer", &peer, "--key", &ada, "also", "1"]);
+    let (_new, new) = Running::serve(&["--trust", &trusted, "--peer", &peer]);
+    until("also", || has(&new, "also"));
+    for at in [&peer, &new] {
+        let dumped = done(&["dump", "--peer", at]);
+        assert!(dumped.contains("\"by\":1") && dumped.contains("\"also\":1"), "{dumped}");
+    }
+
+    done(&["trust", "revoke", &ben_id, "--trust", &trusted, "--altogether"]);
+    assert_eq!(std::fs::read_to_string(&trusted).unwrap(), format!("# writers\n{ada_id}\n"));
+    serve.signal("HUP");
+    serve.wait_for_log("withdrawn in all");
+    assert_eq!(done(&["dump", "--peer", &peer]), "{\"also\":1}\n");
+    let again = ["trust", "revoke", &ben_id, "--trust", &trusted, "--altogether"];
+    fails(&again, 1, "is not on it");
+    let nothing = ["trust", "revoke", &ada_id, "--trust", &trusted, "--data", &folder.file("none")];
+    fails(&nothing, 1, "there is no data");
+}
+
+#[test]
+fn a_node_gets_another_key_and_goes_on() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let trusted = folder.file("trusted.txt");
+    std::fs::write(&trusted, format!("{ada_id}\n")).unwrap();
+    let dir = folder.file("data");
+    let (other, peer) = Running::serve(&["--trust", &trusted]);
+    let arguments = ["--key", &ada, "--trust", &trusted, "--data", &dir, "--peer", &peer];
+    let (mut node, _) = Running::serve(&arguments);
+    done(&["set", "--data", &dir, "early", "1"]);
+    until("early", || has(&peer, "early"));
+    let rotate = ["key", "rotate", "--key", &ada, "--trust", &trusted, "--data", &dir];
+    fails(&rotate, 1, "stop it first");
+    node.signal("TERM");
+    node.wait();
+    let rotated = done(&rotate);
+    let new_id = rotated.lines().next().unwrap().to_owned();
+    assert_ne!(new_id, ada_id);
+    assert_eq!(done(&["id", "--key", &ada]).trim_end(), new_id);
+    assert_eq!(done(&["id", "--key", &format!("{ada}.old")]).trim_end(), ada_id);
+    fails(&rotate, 1, "put it away first");
+    other.signal("HUP");
+    other.wait_for_log("2 sources listed");
+    let (_node, _) = Running::serve(&arguments);
+    done(&["set", "--data", &dir, "late", "2"]);
+    until("late", || has(&peer, "late"));
+    assert!(has(&peer, "early"));
+    let old = format!("{ada}.old");
+    fails(&["set", "--peer", &peer, "--key", &old, "stolen", "3"], 6, "");
+}
+
+#[test]
+fn what_looks_like_a_list_or_a_key_and_is_not_is_refused_at_once() {
+    let folder = Folder::new();
+    let (ada, ada_id) = key(&folder, "ada.key");
+    let list = folder.file("list.txt");
+    let secret = std::fs::read_to_string(&ada).unwrap();
+    let secret = secret.lines().last().unwrap();
+    for (text, fault) in [
+        (format!("\u{feff}{ada_id}\n"), "line 1: it begins with a byte order mark"),
+        (
+            format!("# a\n{ada_id}\u{200b}\n"),
+            "line 2: there is an invisible character in the id, U+200B",
+        ),
+        (
+            format!("\n{}\n", ada_id.replace("ed25519:", "Ed25519:")),
+            "line 2: an Ed25519 public key begins with `ed25519:`",
+        ),
+        (format!("{ada_id}\n{secret}\n"), "line 2: it is a secret key"),
+        (format!("{ada_id} until\n"), "line 1: behind `until`"),
+    ] {
+        std::fs::write(&list, text).unwrap();
+        let ended = run(&["serve", "--memory", "--tcp", "127.0.0.1:0", "--trust", &list]);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(ended.err.contains(fault) && !ended.err.contains(secret), "{}", ended.err);
+    }
+    std::fs::write(&list, format!("{ada_id} until 5\n")).unwrap();
+    let tls = ["serve", "--memory", "--tls", "127.0.0.1:0", "--node-key", &ada, "--admit", &list];
+    fails(&tls, 1, "`until` is for what somebody wrote");
+
+    // Nobody ever opens the other end.
+    let fifo = folder.file("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let begun = Instant::now();
+    for option in ["--key", "--trust", "--node-key", "--cert", "--ca", "--admit"] {
+        let arguments = ["serve", "--memory", "--tcp", "127.0.0.1:0", option, &fifo];
+        fails(&arguments, 1, "it is not a file");
+    }
+    fails(&["id", "--key", &fifo], 1, "it is not a file");
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+}

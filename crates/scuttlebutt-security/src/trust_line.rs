@@ -4,6 +4,8 @@
 //! does not see a character would look for the fault for a long time. Nothing of a line gets into an error,
 //! since a secret may stand there by mistake.
 
+use std::fmt;
+
 use scuttlebutt::json::JsString;
 use scuttlebutt::{SourceId, Timestamp};
 
@@ -14,7 +16,7 @@ use crate::trust_list::Term;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line<'t> {
     pub(crate) id: SourceId,
-    /// The id as it is written.
+    /// As it is written.
     pub(crate) id_text: &'t str,
     pub(crate) term: Term,
     /// From the `#` on; empty without one.
@@ -43,6 +45,19 @@ impl<'t> Line<'t> {
         }
         let (term, comment) = read_rest(rest)?;
         Ok(Some(Self { id, id_text, term, comment }))
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id_text)?;
+        if let Term::Until(end) = self.term {
+            write!(f, " until {end}")?;
+        }
+        if !self.comment.is_empty() {
+            write!(f, " {}", self.comment)?;
+        }
+        Ok(())
     }
 }
 

@@ -85,6 +85,51 @@ impl TrustList {
         }
     }
 
+    /// The text of a list with another term for `id`, or without it; everything else stays as it is written.
+    /// `None` if it does not name the id.
+    ///
+    /// ```
+    /// use scuttlebutt::{SourceId, Timestamp};
+    /// use scuttlebutt_security::{Term, TrustList};
+    ///
+    /// let text = "# who may write\nada # since spring\nben\n";
+    /// let (ada, ben) = (SourceId::new("ada")?, SourceId::new("ben")?);
+    /// let end = Term::Until(Timestamp::new(1_700_000_000_000.0)?);
+    /// let text = TrustList::revise(text, &ada, Some(end))?.unwrap_or_default();
+    /// assert_eq!(text, "# who may write\nada until 1700000000000 # since spring\nben\n");
+    /// let text = TrustList::revise(&text, &ben, None)?.unwrap_or_default();
+    /// assert_eq!(text, "# who may write\nada until 1700000000000 # since spring\n");
+    /// assert_eq!(TrustList::revise(&text, &ben, None)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrustListError`] if the text is no list.
+    pub fn revise(
+        text: &str,
+        id: &SourceId,
+        term: Option<Term>,
+    ) -> Result<Option<String>, TrustListError> {
+        let list: Self = text.parse()?;
+        if list.term(id).is_none() {
+            return Ok(None);
+        }
+        let mut revised = String::with_capacity(text.len() + 32);
+        for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+            let read =
+                Line::read(line).map_err(|fault| TrustListError::Line { line: number, fault })?;
+            match (read, term) {
+                (Some(read), None) if read.id == *id => {}
+                (Some(read), Some(term)) if read.id == *id => {
+                    revised.push_str(&Line { term, ..read }.to_string());
+                    revised.push('\n');
+                }
+                _ => revised.push_str(line),
+            }
+        }
+        Ok(Some(revised))
+    }
+
     /// How long `id` may write, if it may at all.
     #[must_use]
     pub fn term(&self, id: &SourceId) -> Option<Term> {

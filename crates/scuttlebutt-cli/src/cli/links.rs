@@ -28,6 +28,20 @@ pub(crate) struct TlsArgs {
     pub(crate) ca: Option<PathBuf>,
 }
 
+/// The same for a command that dials one peer.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Encrypted links (tls://)")]
+pub(crate) struct DialArgs {
+    #[command(flatten)]
+    pub(crate) identity: TlsArgs,
+
+    /// Believe the nodes whose keys stand in this file, one a line
+    ///
+    /// A key behind the address, `tls://host:port#KEY`, counts before this.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admit: Vec<PathBuf>,
+}
+
 /// What a node that stays says about its links.
 #[derive(Args)]
 #[command(next_help_heading = "Encrypted links (tls://), and who is let in")]

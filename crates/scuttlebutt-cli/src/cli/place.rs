@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use scuttlebutt_net::Address;
 
-use super::TlsArgs;
+use super::DialArgs;
 use crate::data::DEFAULT_DIR;
 
 /// A peer, or a data directory and the node that has it open.
@@ -28,7 +28,7 @@ pub(crate) struct PlaceArgs {
     pub(crate) data: Option<PathBuf>,
 
     #[command(flatten)]
-    tls: TlsArgs,
+    tls: DialArgs,
 
     /// How long to try
     ///
@@ -53,7 +53,7 @@ pub(crate) struct PlaceArgs {
 /// Whom to ask, and for how long.
 pub(crate) struct PeerArgs {
     pub(crate) address: Address,
-    pub(crate) tls: TlsArgs,
+    pub(crate) tls: DialArgs,
     pub(crate) timeout: Duration,
     pub(crate) no_binary: bool,
     pub(crate) compress: bool,

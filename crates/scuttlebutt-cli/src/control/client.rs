@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use scuttlebutt::Change;
+use scuttlebutt::{Change, SourceId, Timestamp};
 use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -72,6 +72,13 @@ impl Running {
     pub(crate) async fn inspect(mut self) -> Result<Value, Failure> {
         self.request(&Request::Inspect).await?;
         answer(self.0).await
+    }
+
+    /// The timestamp of the newest update of a source that the node holds.
+    pub(crate) async fn newest(mut self, source: &SourceId) -> Result<Option<Timestamp>, Failure> {
+        self.request(&Request::Newest(source.json_literal().to_owned())).await?;
+        let answer = answer(self.0).await?;
+        Ok(answer["newest"].as_f64().and_then(|millis| Timestamp::new(millis).ok()))
     }
 
     /// Begins to read: what the node holds, and a session that brings it.

@@ -34,6 +34,8 @@ enum Request {
     Backup(PathBuf),
     /// Count what the store holds.
     Inspect,
+    /// Say when the newest update of this source was written, a JSON literal.
+    Newest(String),
     /// Say what is held, and begin a session that sends and takes nothing.
     Read,
     /// Write this change, JSON text, if this is the model.

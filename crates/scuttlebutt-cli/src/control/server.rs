@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use scuttlebutt::{Change, Direction, LocalUpdateError, SessionConfig};
+use scuttlebutt::json::JsString;
+use scuttlebutt::{Change, Direction, LocalUpdateError, SessionConfig, SourceId, Timestamp};
 use scuttlebutt_net::{Node, UpdateError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -128,6 +129,7 @@ async fn answer<M: Shown>(
         Ok(Request::Inspect) => {
             on_store(node, |store| Ok(inventory::to_json(&store.inspect()?))).await
         }
+        Ok(Request::Newest(literal)) => newest(node, &literal),
         Ok(Request::Write { model, change }) => write(node, &model, &change).await,
         Err(error) => Err(Answer::Failed(format!("no request: {error}"))),
     };
@@ -138,6 +140,13 @@ async fn answer<M: Shown>(
     let rest = tokio::io::copy(&mut reader, &mut nowhere);
     let _ = tokio::time::timeout(WAIT_MAX, rest).await;
     Ok(())
+}
+
+fn newest<M: Shown>(node: &Node<M>, literal: &str) -> Result<Value, Answer> {
+    let id = JsString::from_json_literal(literal).map_err(failed)?;
+    let id = SourceId::new(id).map_err(failed)?;
+    let newest = node.read_replica(|replica| replica.newest_held(&id));
+    Ok(json!({ "newest": newest.map(Timestamp::as_millis) }))
 }
 
 async fn send(writer: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {

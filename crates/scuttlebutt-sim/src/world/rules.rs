@@ -89,6 +89,7 @@ impl<S: Subject> World<'_, S> {
         let held: Vec<&Update> = replica.updates_since(&nothing).collect();
         let (shown, expected) =
             (replica.model().view(), self.subject.expected(&joined(held.iter().copied())));
+        let is_ahead = held.iter().any(|update| update.timestamp().as_millis() > now_ms);
         let emitted = held.iter().map(|update| update.id()).collect();
         let mut cursor = self.nodes[index].cursor.clone();
         let had_read = cursor.position() > 0;
@@ -113,7 +114,8 @@ impl<S: Subject> World<'_, S> {
             node.has_dropped = true;
             self.coverage.hit("state: something dropped");
         }
-        if shown != expected {
+        // What is ahead of this node's clock counts for retention once its time has come.
+        if shown != expected && !is_ahead {
             let (shown, expected) = (excerpt(&shown, &expected), excerpt(&expected, &shown));
             return self.violation(format!("node {index} shows {shown} instead of {expected}"));
         }
