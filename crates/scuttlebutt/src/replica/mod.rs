@@ -22,6 +22,7 @@ mod sources;
 mod storing;
 mod waiting;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -523,12 +524,33 @@ pub struct Revision {
     rulings: u64,
 }
 
-/// Through which session an update came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Through which session an update came. It is one and the same before and after it is known what the peer
+/// promises.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     number: u32,
     /// Its peer says itself what it promises.
     makes_promises: bool,
+}
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Link {}
+
+impl PartialOrd for Link {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Link {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number.cmp(&other.number)
+    }
 }
 
 impl Link {

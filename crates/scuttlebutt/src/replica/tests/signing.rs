@@ -122,6 +122,19 @@ fn i3_a_draft_is_not_published_while_own_history_is_awaited() {
     r.local_update(NOW, LwwMap::set("k", &2).unwrap()).unwrap();
 }
 
+/// I3: nor does it matter that a peer says in its digest that it makes promises.
+#[test]
+fn i3_own_history_has_come_from_a_peer_that_makes_promises() {
+    let (mut r, _shown) = signing("R");
+    let mut session = Session::new(&mut r, NOW, SessionConfig::default());
+    let digest = b"{\"id\":\"P\",\"clock\":{\"R\":20},\"ext\":{\"marks\":1}}\n";
+    session.receive(&mut r, NOW, digest).unwrap();
+    let refused = r.local_update(NOW, LwwMap::set("k", &2).unwrap());
+    assert_eq!(refused, Err(LocalUpdateError::OwnHistoryAwaited));
+    session.receive(&mut r, NOW, b"[[\"k\",1],20,\"R\"]\n\"SYNC\"\n").unwrap();
+    r.local_update(NOW, LwwMap::set("k", &2).unwrap()).unwrap();
+}
+
 /// I8: the signature counts.
 #[test]
 fn i8_a_signed_update_fits_with_its_signature_or_not_at_all() {
