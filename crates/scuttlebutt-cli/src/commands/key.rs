@@ -8,7 +8,7 @@ use scuttlebutt_net::fresh_id;
 use scuttlebutt_security::key_file::Existing;
 use scuttlebutt_security::{Term, TrustList, is_ed25519_id};
 
-use crate::cli::{KeyArgs, KeyCommand, Keys, Rotate};
+use crate::cli::{ClusterArgs, KeyArgs, KeyCommand, Keys, Rotate};
 use crate::exit::Failure;
 use crate::key::{self, Key};
 use crate::printer::print_at_once;
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Keys) -> Result<(), Failure> {
 async fn rotate(args: Rotate) -> Result<(), Failure> {
     let (key_path, list) = (args.key.display(), args.list.display());
     let named = KeyArgs { key: Some(args.key.clone()), passphrase_file: None };
-    let old = Key::named(&named)?.map(|key| key.id().clone());
+    let old = Key::named(&named, &ClusterArgs::default())?.map(|key| key.id().clone());
     let old = old
         .filter(is_ed25519_id)
         .ok_or_else(|| Failure::usage(format!("{key_path}: only an Ed25519 key can be rotated")))?;
