@@ -208,7 +208,9 @@ Examples:
 
 With --key, --trust, --verify or --rsa-keys, updates from outside count only if they are signed: by an
 Ed25519 key, unless --verify says otherwise. The node's own id is always believed. An RSA key for --key
-needs --verify rsa-sha1. What the data directory holds already was accepted before, and stays.
+needs --verify rsa-sha1. What the data directory holds and the list of --trust does not allow is dropped, at the
+start and when SIGHUP has the list read again; it is kept in withdrawn.jsonl in the directory, from which
+`scuttlebutt import` takes it. See `scuttlebutt help trust`.
 
 With --key the node writes as the key's id. A directory that was used without a key goes on under the
 key's id; one that was used with another key is refused. A node that finds that peers hold writes of its
@@ -245,9 +247,10 @@ Output, when it is no terminal:
     map     KEY    VALUE      TIMESTAMP  SOURCE     (VALUE is null when the key was removed)
     events  EVENT  ARGUMENTS  TIMESTAMP  SOURCE     (ARGUMENTS is an array)
     value   VALUE  TIMESTAMP  SOURCE
-  `missed N` stands for N changes that others replaced before they could be printed. With --json
+  `missed N` stands for N changes that others replaced before they could be printed, `withdrawn` for some
+  that count no more, so that the state has to be read anew. With --json
   each line is an object instead: {\"key\", \"value\", \"timestamp\", \"source\"}, {\"event\",
-  \"arguments\", …}, {\"value\", …}, {\"listening\": \"tcp\", \"address\"} or {\"missed\"}.";
+  \"arguments\", …}, {\"value\", …}, {\"listening\": \"tcp\", \"address\"}, {\"missed\"} or {\"withdrawn\"}.";
 
 /// Print what a peer, or a data directory, holds
 ///

@@ -91,7 +91,7 @@ impl<M: Model + Send + 'static> Builder<M> {
     /// own, while the node goes on; what it cannot say yet ([`Trust::Later`](scuttlebutt::Trust::Later))
     /// it is asked again, and meanwhile only that source waits. It should not take long: as many calls as
     /// [`Limits::verify_batches_max`] that do not return hold up all others. What the store holds was
-    /// accepted before, and is not verified again.
+    /// accepted before, and is not verified again; [`Node::rejudge`] has it judged by other rules.
     #[must_use]
     pub fn verify_with(mut self, verifier: impl Verifier + 'static) -> Self {
         self.verifier = Some(Arc::new(verifier));

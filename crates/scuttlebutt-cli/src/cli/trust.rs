@@ -76,10 +76,10 @@ pub(crate) struct KeyArgs {
     next_help_heading = "Whom to believe; each of these makes unsigned updates count for nothing"
 )]
 pub(crate) struct TrustArgs {
-    /// Believe only the sources on this list: one id a line, # begins a comment
+    /// Believe only the sources on this list: one id a line, `until TIMESTAMP` ends it, # begins a comment
     ///
     /// Without a list anyone may write whose signature is good. `serve` reads the file again on SIGHUP;
-    /// if it is wrong then, it says so, and the old list counts.
+    /// if it is wrong or names nobody then, it says so, and the old list counts.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
 

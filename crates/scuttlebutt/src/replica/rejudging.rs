@@ -65,6 +65,7 @@ impl<M: Model> Replica<M> {
         empty: M,
         is_trusted: impl Fn(&Update) -> bool,
     ) -> Vec<Update> {
+        self.tell_time(now_ms);
         self.rulings.count += 1;
         self.waiting.ask_anew();
         let stays = |update: &Update| *update.source() == self.id || is_trusted(update);
