@@ -135,7 +135,7 @@ impl<M: Model> Replica<M> {
         };
         let timestamp = update.timestamp();
         let index = known.unwrap_or_else(|| self.sources.find_or_add(update.source()));
-        if via.makes_promises {
+        if via.makes_promises() {
             self.sources.get_mut(index).brought_by_promiser(timestamp);
         }
         let newest = self.sources.get(index).newest();

@@ -376,10 +376,10 @@ impl<M: Model> Replica<M> {
     }
 
     pub(crate) fn new_link(&mut self) -> Link {
-        // After 2^32 - 2 sessions numbers repeat: an update could then not be sent back to a session
+        // After 2^31 - 2 sessions numbers repeat: an update could then not be sent back to a session
         // that never had it, if that update was the only one since; so skip none but the reserved.
-        self.links = self.links.wrapping_add(1).max(Link::FIRST);
-        Link { number: self.links, makes_promises: false }
+        self.links = (self.links.wrapping_add(1) & (u32::MAX >> 1)).max(Link::FIRST);
+        Link::session(self.links)
     }
 
     /// The walk over what `vector` does not cover, or over what is left of one that came to `place`.
@@ -517,18 +517,14 @@ pub struct Revision {
     answers: u64,
 }
 
-/// Through which session an update came. It is one and the same before and after it is known what the peer
-/// promises.
+/// Through which session an update came: its number, and in the lowest bit whether its peer says itself what
+/// it promises. It is one and the same before and after that is known.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link {
-    number: u32,
-    /// Its peer says itself what it promises.
-    makes_promises: bool,
-}
+pub(crate) struct Link(u32);
 
 impl PartialEq for Link {
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+        self.number() == other.number()
     }
 }
 
@@ -542,27 +538,40 @@ impl PartialOrd for Link {
 
 impl Ord for Link {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.number.cmp(&other.number)
+        self.number().cmp(&other.number())
     }
 }
 
 impl Link {
     /// Written here.
-    pub(crate) const LOCAL: Link = Link { number: 0, makes_promises: false };
+    pub(crate) const LOCAL: Link = Link(0);
     /// Written elsewhere, and not brought by any session.
-    pub(crate) const ELSEWHERE: Link = Link { number: 1, makes_promises: false };
+    pub(crate) const ELSEWHERE: Link = Link(1 << 1);
     /// The same, and nobody knows any more whether whoever brought it makes promises.
-    const RESTORED: Link = Link { number: 1, makes_promises: true };
+    const RESTORED: Link = Link(1 << 1 | 1);
     const FIRST: u32 = 2;
+
+    /// The session of this number; of 2^31 one is like another.
+    fn session(number: u32) -> Link {
+        Link(number << 1)
+    }
+
+    fn number(self) -> u32 {
+        self.0 >> 1
+    }
 
     /// A session brought it.
     pub(crate) fn is_session(self) -> bool {
-        self.number >= Self::FIRST
+        self.number() >= Self::FIRST
+    }
+
+    fn makes_promises(self) -> bool {
+        self.0 & 1 == 1
     }
 
     /// The session, now that it is known whether its peer makes promises.
     pub(crate) fn whose_peer_promises(self, makes_promises: bool) -> Link {
-        Link { makes_promises, ..self }
+        Link(self.0 & !1 | u32::from(makes_promises))
     }
 }
 
