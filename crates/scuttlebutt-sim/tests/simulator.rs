@@ -28,6 +28,8 @@ fn a_fork_of_which_anybody_holds_both_sides_is_reported_by_all() {
         scenario.model = ModelKind::Events;
         scenario.verdicts = Some(Verdicts { delay_ms: (1, 50), out_of_reach: 0.0 });
         (scenario.hostiles, scenario.originals, scenario.one_way) = (2, 0, 0);
+        // One that is full cannot take both sides.
+        scenario.tight = 0.0;
         scenario.liars = false;
         let report = run(scenario, false);
         assert_eq!(report.violation, None, "seed {seed}");

@@ -31,7 +31,9 @@ fn killed_while_synced() {
 }
 
 fn open(dir: &std::path::Path, durability: Durability) -> (StoredLog, bool) {
-    let (store, opened) = Store::open(dir, Options { durability, ..options("A") }).unwrap();
+    let (store, opened) =
+        Store::open(dir, Options { durability, model: "events".to_owned(), ..options("A") })
+            .unwrap();
     assert_eq!(opened.renewed, None, "the machine did not stop, and it is no copy");
     (Stored::load(store).unwrap(), opened.recovered)
 }

@@ -140,7 +140,11 @@ fn a_full_disk_loses_nothing_that_was_confirmed() {
     for durability in [Durability::Synced, Durability::Buffered] {
         let dir = mount.path().join(format!("{durability:?}"));
         let open = || {
-            let (store, _) = Store::open(&dir, Options { durability, ..options("A") }).unwrap();
+            let (store, _) = Store::open(
+                &dir,
+                Options { durability, model: "events".to_owned(), ..options("A") },
+            )
+            .unwrap();
             StoredLog::load(store).unwrap()
         };
         let mut log = open();
@@ -195,7 +199,11 @@ fn a_buffered_store_takes_a_fresh_id_after_the_machine_stopped() {
 
     for durability in [Durability::Buffered, Durability::Synced] {
         let (dir, image) = (TempDir::new("machine"), TempDir::new("image"));
-        let (store, _) = Store::open(dir.path(), Options { durability, ..options("A") }).unwrap();
+        let (store, _) = Store::open(
+            dir.path(),
+            Options { durability, model: "events".to_owned(), ..options("A") },
+        )
+        .unwrap();
         let mut a = StoredMap::load(store).unwrap();
         a.set("k", 1);
         a.save();
