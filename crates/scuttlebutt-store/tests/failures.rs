@@ -162,7 +162,7 @@ fn a_full_disk_loses_nothing_that_was_confirmed() {
         drop(log);
 
         // Started again on the full disk it says so, or shows everything; it never damages anything.
-        match Store::open(&dir, options("A")) {
+        match Store::open(&dir, Options { model: "events".to_owned(), ..options("A") }) {
             Ok((store, _)) => assert!(StoredLog::load(store).unwrap().replica.head() > 0),
             Err(error) => assert!(matches!(error, StoreError::NoSpace { .. }), "{error}"),
         }
@@ -199,11 +199,7 @@ fn a_buffered_store_takes_a_fresh_id_after_the_machine_stopped() {
 
     for durability in [Durability::Buffered, Durability::Synced] {
         let (dir, image) = (TempDir::new("machine"), TempDir::new("image"));
-        let (store, _) = Store::open(
-            dir.path(),
-            Options { durability, model: "events".to_owned(), ..options("A") },
-        )
-        .unwrap();
+        let (store, _) = Store::open(dir.path(), Options { durability, ..options("A") }).unwrap();
         let mut a = StoredMap::load(store).unwrap();
         a.set("k", 1);
         a.save();
