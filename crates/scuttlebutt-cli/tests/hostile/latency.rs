@@ -53,6 +53,7 @@ fn honest(address: &str, id: &str) -> (TcpStream, BufReader<TcpStream>) {
 fn next(lines: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
     lines.read_line(&mut line).expect("a line");
+    assert!(!line.is_empty(), "the node has hung up");
     line
 }
 
